@@ -1,0 +1,64 @@
+# shellcheck shell=sh
+# The machine joins the mesh: install, configure, start, verify. Each part can be done again, and does nothing when it
+# is done already. When the new state does not work, the one before comes back.
+
+main() {
+	begin "$1"
+	[ -z "$MESHVM_TOKEN_ERROR" ] || fail "$MESHVM_TOKEN_ERROR"
+	same_machine
+	rm -rf "$STATE/previous"
+	restart=1
+	install_package && restart=0
+	write_settings && restart=0
+	start_sidecar
+	if ! wait_ready; then
+		reason=$(why_not_ready)
+		take_back
+		fail "the sidecar was not ready within $MESHVM_READY_SECONDS s: $reason"
+	fi
+	verify_identity
+	identity >"$STATE/identity"
+	status >"$STATE/status"
+	rm -rf "$STATE/previous"
+	log "done $1"
+	cat "$STATE/status" >&4
+}
+
+# The first session marked this machine and turned tracking on. Without the mark it is another machine; without
+# tracking (a restart in between) this session would not live through what follows, the next one will.
+same_machine() {
+	[ "$(cat "$STATE/mark" 2>/dev/null)" = "$MESHVM_MARK" ] ||
+		fail "this is not the machine that was prepared as $MESHVM_MARK; was it set up anew under the same id? Replace the Command $MESHVM_HOST_RESOURCE (pulumi up --target-replace)"
+	tracking -C && return
+	systemctl is-active --quiet istio && return
+	tracking -A || fail "connection tracking could not be turned on with iptables; the log is $LOG on the machine"
+	fail "the machine has restarted since it was prepared, and is prepared again now; run the update again"
+}
+
+start_sidecar() {
+	systemctl daemon-reload
+	systemctl enable istio
+	if [ "$restart" = 0 ] || ! systemctl is-active --quiet istio; then
+		systemctl restart istio || fail "systemd could not start istio; see journalctl -u istio on the machine"
+	fi
+}
+
+# The settings that worked come back; a machine that never was in the mesh is left without its rules, so that its
+# application goes on as before.
+take_back() {
+	if [ -f "$STATE/status" ]; then
+		for path in $SETTINGS; do put_back "$path"; done
+		systemctl restart istio
+		log "the settings of before are back"
+	else
+		systemctl disable --now istio
+	fi
+}
+
+# What was verified, as JSON: the output `status` of the MeshVm.
+# shellcheck disable=SC2154 # spiffe and expiry are set by verify_identity
+status() {
+	printf '{"proxyVersion":"%s","spiffeId":"%s","certificateExpiry":"%s","ready":"true","request":"%s","when":"%s","run":"%s"}\n' \
+		"$(cd / && pilot-agent version -s | head -n 1)" "$spiffe" "$expiry" "$(ask_once)" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$MESHVM_RUN"
+}
+

@@ -1,0 +1,74 @@
+# shellcheck shell=sh
+# What meshvm remembers on the machine, all under $STATE: whose the machine is (mark), what it had before (before/),
+# and what a change replaced (previous/), so that each can be taken back.
+
+# remember_absent NAME TEST...: once, note that the machine did not have this before us.
+remember_absent() {
+	name=$1
+	shift
+	mkdir -p "$STATE/before"
+	[ -e "$STATE/before/$name.had" ] || [ -e "$STATE/before/$name.had-not" ] || {
+		if "$@"; then : >"$STATE/before/$name.had"; else : >"$STATE/before/$name.had-not"; fi
+	}
+}
+
+# ours NAME: the machine did not have it before us, so it goes when we go.
+ours() {
+	[ -e "$STATE/before/$1.had-not" ]
+}
+
+exists() {
+	[ -e "$1" ] || [ -L "$1" ]
+}
+
+# put PATH MODE OWNER CONTENT: write a file through a neighbour and a rename, so that a reader sees the old or the new
+# one. True when the content is another than before; the one before is kept until the change has proved itself.
+put() {
+	path=$1 mode=$2 owner=$3
+	fresh=$path.meshvm
+	printf '%s' "$4" >"$fresh" || fail "cannot write $fresh: is the file system full or read-only? Free it and run the update again"
+	{ chown "$owner" "$fresh" && chmod "$mode" "$fresh"; } || fail "cannot give $fresh the owner $owner"
+	if [ -f "$path" ] && cmp -s "$fresh" "$path"; then
+		rm -f "$fresh"
+		chown "$owner" "$path" && chmod "$mode" "$path"
+		return 1
+	fi
+	keep_previous "$path"
+	mv -f "$fresh" "$path" || fail "cannot replace $path"
+}
+
+keep_previous() {
+	slot=$STATE/previous/$(printf '%s' "$1" | tr / _)
+	mkdir -p "$STATE/previous"
+	[ -e "$slot" ] || [ -e "$slot.none" ] || {
+		if [ -f "$1" ]; then cp -p "$1" "$slot"; else : >"$slot.none"; fi
+	}
+}
+
+# put_back PATH: as it was before this run.
+put_back() {
+	slot=$STATE/previous/$(printf '%s' "$1" | tr / _)
+	if [ -e "$slot" ]; then cp -p "$slot" "$1"; elif [ -e "$slot.none" ]; then rm -f "$1"; fi
+}
+
+# hosts_block LINES: our lines of /etc/hosts between two marks, everything else as it is; no lines, no block. The file
+# keeps its inode, because it may be a mount.
+hosts_block() {
+	sed '/^# meshvm begin$/,/^# meshvm end$/d' /etc/hosts >"$STATE/hosts"
+	if [ -n "$1" ]; then
+		printf '# meshvm begin\n%s\n# meshvm end\n' "$1" >>"$STATE/hosts"
+	fi
+	cmp -s "$STATE/hosts" /etc/hosts || cat "$STATE/hosts" >/etc/hosts || fail "cannot write /etc/hosts"
+	rm -f "$STATE/hosts"
+}
+
+# tracking -A|-C|-D: one rule that matches and does nothing, for both address families. A connection that is tracked
+# from its first packet lives through Istio's rules; one that is not is cut by them.
+tracking() {
+	done_one=1
+	for tool in iptables ip6tables; do
+		command -v $tool >/dev/null || continue
+		$tool -w "$1" INPUT -m conntrack --ctstate ESTABLISHED -m comment --comment meshvm && done_one=0
+	done
+	return $done_one
+}

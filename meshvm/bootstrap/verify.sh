@@ -1,0 +1,54 @@
+# shellcheck shell=sh
+# Is the machine in the mesh? Asked of the agent and of Envoy, not assumed.
+
+# Envoy is ready: it has its configuration from istiod and its listeners are up.
+wait_ready() {
+	(cd / && timeout "$MESHVM_READY_SECONDS" pilot-agent wait --url http://127.0.0.1:15021/healthz/ready \
+		--timeoutSeconds "$MESHVM_READY_SECONDS" --periodMillis 100)
+}
+
+# admin PATH: what Envoy says of itself.
+admin() {
+	(cd / && timeout 10 pilot-agent request GET "$1")
+}
+
+# field NAME: the first value of a key in JSON from standard input.
+field() {
+	tr -d '\n' | grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | sed 's/^[^:]*: *"//; s/"$//'
+}
+
+# Why it did not get ready, from what the agent logged since its start. The agent's lines hold no token.
+why_not_ready() {
+	last=$(tail -n 40 /var/log/istio/istio.log /var/log/istio/istio.err.log 2>/dev/null)
+	case $last in
+	*"no such host"* | *"Temporary failure in name resolution"*) echo "the name $MESHVM_ISTIOD does not resolve on the machine; check /etc/hosts there" ;;
+	*"connection refused"* | *"i/o timeout"* | *"no route to host"* | *"network is unreachable"* | *"deadline exceeded"*)
+		echo "the gateway $MESHVM_GATEWAY does not answer on port $MESHVM_GATEWAY_PORT from the machine; check the firewall rules and that the gateway leads to istiod" ;;
+	*"certificate signed by unknown authority"* | *"bad certificate"*)
+		echo "istiod's certificate and this mesh's root certificate do not belong together; check that the gateway leads to this mesh" ;;
+	*[Uu]nauthenticated* | *"authentication failure"*)
+		echo "istiod refused the token of the service account; check that the cluster id is the one istiod knows" ;;
+	*) echo "no reason that meshvm knows is in the agent's log, /var/log/istio/istio.log on the machine" ;;
+	esac
+}
+
+# One request through the sidecar's inbound side, as the proxy's own user, whom Istio's rules send there. The answer is
+# told and not judged: the application may start later, and a mesh with STRICT mTLS refuses plain text.
+ask_once() {
+	[ -n "$MESHVM_ASK" ] || { echo "none made: no HTTP port is declared"; return; }
+	command -v curl >/dev/null || { echo "none made: curl is not on the machine"; return; }
+	code=$(sudo -n -u istio-proxy curl -s -o /dev/null -m 5 -w '%{http_code}' -- "$MESHVM_ASK")
+	case $code in
+	000) echo "no answer to plain text through the sidecar" ;;
+	*) echo "answered $code through the sidecar" ;;
+	esac
+}
+
+# The certificate that Envoy really uses.
+# shellcheck disable=SC2034 # status in join.sh prints expiry
+verify_identity() {
+	certificates=$(admin certs) || fail "Envoy's admin port does not answer; the log is /var/log/istio/istio.log on the machine"
+	spiffe=$(printf '%s' "$certificates" | field uri)
+	expiry=$(printf '%s' "$certificates" | tr -d '\n' | sed 's/.*"cert_chain"//' | field expiration_time)
+	[ "$spiffe" = "$MESHVM_SPIFFE_ID" ] || fail "the machine has the identity ${spiffe:-(none)} and not $MESHVM_SPIFFE_ID; check service_account and mesh"
+}

@@ -1,0 +1,1 @@
+"""What Istio expects, as pure functions from plain values to objects and text."""

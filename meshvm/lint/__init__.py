@@ -1,0 +1,1 @@
+"""Rules over arguments and over existing YAML: one rule, one function, one message with the remedy."""

@@ -1,0 +1,250 @@
+"""One VM in the mesh: the graph of docs/graph.md, in the order in which it is made."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+from pulumi_command import local, remote
+
+from meshvm import at_up
+from meshvm.args import MeshVmArgs
+from meshvm.bootstrap.bundle import bundle, command
+from meshvm.bootstrap.values import join_settings
+from meshvm.connection import connection
+from meshvm.errors import ArgumentError
+from meshvm.firewall import ports as firewall
+from meshvm.inputs import entry_spec, join_input, known_inputs
+from meshvm.istio import objects
+from meshvm.istio.settings import cluster_env_settings
+from meshvm.lint import vm as lint
+from meshvm.lint.shape import check_shape
+from meshvm.outputs import owner, reported, settled
+
+# A status is printed again by an update, because an update overwrites the Command's output.
+_PRINT_STATUS = '[ "$(id -u)" = 0 ] && exec cat /var/lib/meshvm/status; exec sudo -n cat /var/lib/meshvm/status'
+_GATE = '[ -z "$MESHVM_UNHEALTHY" ] || { echo "$MESHVM_UNHEALTHY" >&2; exit 1; }'
+# These objects own nothing: without waiting for the garbage collector they are gone at once.
+_DELETE_AT_ONCE = {"pulumi.com/deletionPropagationPolicy": "background"}
+
+
+class MeshVm(pulumi.ComponentResource):
+    """One virtual machine as a workload of an Istio mesh.
+
+    It owns the machine's registration (WorkloadEntry), its Sidecar, its firewall rules, and what the bootstrap puts on
+    the machine. It does not own the machine, the service account or the services that select it. Two MeshVms of one
+    service roll one after the other when one `depends_on` the other.
+    """
+
+    spiffe_id: pulumi.Output[str]
+    """The identity in the machine's certificate."""
+    entry_name: pulumi.Output[str]
+    """Name of its WorkloadEntry."""
+    status: pulumi.Output[Mapping[str, Any]]
+    """What the last join verified on the machine: proxyVersion, spiffeId, certificateExpiry, ready, request (one
+    request through the sidecar, or why none was made) and when."""
+    flows: pulumi.Output[Sequence[str]]
+    """The flows that were opened for it, one sentence each."""
+
+    def __init__(self, name: str, args: MeshVmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Put one machine into the mesh.
+
+        :param name: name of the component, and of the workload.
+        :param args: see MeshVmArgs.
+        :param opts: options of the component; `providers` names the Kubernetes provider.
+        """
+        super().__init__("meshvm:index:MeshVm", name, {}, opts)
+        self._name, self._args, self._label = name, args, f'MeshVm "{name}"'
+        with reported(self._label):
+            _check(args, opts)
+        self._inputs = known_inputs(self._label, name, args)
+        self._machine = self._inputs["machine"]
+        # A join that runs now prints this word in its status; one of an earlier run printed another.
+        self._run = secrets.token_hex(8)
+        # The resource that the machine is, if the program made it.
+        self._vm = owner(self._machine)
+
+        ssh_rules = self._rules(self._ssh_flows())
+        host = self._host(ssh_rules)
+        drain = self._drain([host, *self._rules(self._mesh_flows())])
+        sidecar = self._sidecar()
+        entry = self._entry(drain)
+        join = self._join([entry, sidecar])
+        self._gate(join)
+
+        self.spiffe_id = self._inputs["spiffe"]
+        self.entry_name = self._inputs["entry"]
+        self.status = join.stdout.apply(_status)
+        flows: list[Any] = [flow.why for flow in (*self._ssh_flows(), *self._mesh_flows())]
+        self.flows = pulumi.Output.from_input(flows)
+        outputs = {"spiffe_id": self.spiffe_id, "entry_name": self.entry_name}
+        self.register_outputs({**outputs, "status": self.status, "flows": self.flows})
+
+    def _options(self, **options: Any) -> pulumi.ResourceOptions:  # noqa: ANN401 the SDK's own options
+        return pulumi.ResourceOptions(parent=self, **options)
+
+    def _ssh_flows(self) -> list[firewall.Flow]:
+        aws = self._args.get("aws")
+        sources = (aws.get("ssh_from") if aws else None) or []
+        return firewall.ssh_flows(sources=sources, port=self._args["ssh"].get("port"))
+
+    def _mesh_flows(self) -> list[firewall.Flow]:
+        aws = self._args.get("aws")
+        if not aws:
+            return []
+        return firewall.mesh_flows(
+            ports=self._args.get("ports") or [],
+            calls=self._args.get("calls") or [],
+            peer_group=bool(aws.get("peer_security_group_id")),
+            peer_cidrs=aws.get("peer_cidrs") or [],
+            between_networks=bool(self._args.get("network")),
+        )
+
+    def _rules(self, flows: Sequence[firewall.Flow]) -> list[pulumi.Resource]:
+        aws = self._args.get("aws")
+        if not aws:
+            return []
+        from meshvm.firewall import aws as rules  # noqa: PLC0415 pulumi-aws is an extra
+
+        gateways: list[Any] = [*(aws.get("gateway_cidrs") or [])] or [self._inputs["mesh"].apply(self._gateway_range)]
+        return rules.rules(self._name, flows, aws, gateways, self._options())
+
+    def _gateway_range(self, mesh: Mapping[str, str]) -> str:
+        address = mesh["gatewayAddress"]
+        if mesh["gatewayAddressKind"] != "ip":
+            with reported(self._label):
+                wrong = f"the gateway {address} is a host name, and a rule needs its addresses"
+                raise ArgumentError("aws.gateway_cidrs", wrong, "write the address ranges of its load balancer")
+        return f"{address}/{128 if ':' in address else 32}"
+
+    def _host(self, ssh_rules: Sequence[pulumi.Resource]) -> remote.Command:
+        """The first and the last session on the machine."""
+        values = self._machine.apply(lambda machine: bundle("host", {"MESHVM_MARK": machine}))
+        return remote.Command(
+            f"{self._name}-host",
+            connection=connection(self._args["ssh"]),
+            create=command("host", "prepare"),
+            update=":",
+            delete=command("host", "offboard"),
+            stdin=values,
+            triggers=[{"machine": self._machine}],
+            add_previous_output_in_env=False,
+            opts=self._options(deleted_with=self._vm, depends_on=list(ssh_rules)),
+        )
+
+    def _drain(self, before: Sequence[pulumi.Resource]) -> local.Command:
+        """The time between leaving the rotation and stopping the sidecar."""
+        seconds = self._args.get("drain_seconds")
+        return local.Command(
+            f"{self._name}-drain",
+            create=":",
+            delete=f"sleep {15 if seconds is None else seconds}",
+            triggers=[{"machine": self._machine}],
+            add_previous_output_in_env=False,
+            opts=self._options(depends_on=list(before)),
+        )
+
+    def _sidecar(self) -> pulumi.Resource:
+        calls = self._args.get("calls") or []
+        return k8s.apiextensions.CustomResource(
+            f"{self._name}-sidecar",
+            api_version=objects.API_VERSION,
+            kind="Sidecar",
+            metadata={"name": self._name, "namespace": self._namespace(), "annotations": _DELETE_AT_ONCE},
+            spec=self._inputs["mesh"].apply(
+                lambda mesh: objects.sidecar_spec(
+                    vm=self._name, namespace=mesh["namespace"], istio_namespace=mesh["istioNamespace"], calls=calls
+                )
+            ),
+            opts=self._options(),
+        )
+
+    def _entry(self, drain: pulumi.Resource) -> pulumi.Resource:
+        """The registration. It gets no traffic before the application's first good probe."""
+        return k8s.apiextensions.CustomResource(
+            f"{self._name}-entry",
+            api_version=objects.API_VERSION,
+            kind="WorkloadEntry",
+            metadata={
+                "name": self._inputs["entry"],
+                "namespace": self._namespace(),
+                "annotations": {**objects.entry_annotations(self._args.get("ports") or []), **_DELETE_AT_ONCE},
+            },
+            spec=entry_spec(self._args, self._inputs),
+            opts=self._options(depends_on=[drain], replace_with=[self._vm]),
+        )
+
+    def _join(self, before: Sequence[pulumi.Resource]) -> remote.Command:
+        """The session that puts the machine into the mesh. What a preview prints is in `triggers`, one flat map of
+        strings; what comes on standard input holds the token, fresh at each `up`, and is left out of the diff."""
+        settings = settled(join_settings(), self._inputs)
+        variables = settled(cluster_env_settings(), self._inputs)
+        token = at_up.token(self._args, self._inputs, before)
+        return remote.Command(
+            f"{self._name}-join",
+            connection=connection(self._args["ssh"]),
+            create=command("join", "join"),
+            update=_PRINT_STATUS,
+            stdin=join_input(self._label, self._args, self._inputs, settings, variables, token, self._run),
+            triggers=[{**settings, **variables}],
+            add_previous_output_in_env=False,
+            logging=remote.Logging.NONE,
+            opts=self._options(
+                depends_on=list(before),
+                # The token is another one each time; a join that failed is to run again, also after a revert.
+                ignore_changes=["stdin"],
+                delete_before_replace=True,
+            ),
+        )
+
+    def _gate(self, join: remote.Command) -> None:
+        """Fails unless the application answers its probe. A machine without ports has nothing to answer.
+
+        Whether the entry is in rotation is asked at each `up`, and fails it when the gate is new or this run joined the
+        machine; an application that is down while nothing of it changes is a warning. So the verdict itself is left out
+        of the diff, and a trigger replaces the gate when this run's join made the machine unhealthy.
+        """
+        if not self._args.get("ports"):
+            return
+        unhealthy = at_up.unhealthy(self._label, self._args, self._inputs, join.stdout)
+        failed = pulumi.Output.all(join.stdout, unhealthy).apply(
+            lambda known: known[1] if _run_of(known[0]) == self._run else ""
+        )
+        preview = pulumi.runtime.is_dry_run()
+        local.Command(
+            f"{self._name}-gate",
+            create=_GATE,
+            environment={"MESHVM_UNHEALTHY": "" if preview else unhealthy},
+            triggers=[{"machine": self._machine, "unhealthy": "" if preview else failed}],
+            add_previous_output_in_env=False,
+            opts=self._options(depends_on=[join], ignore_changes=["environment"], delete_before_replace=True),
+        )
+
+    def _namespace(self) -> pulumi.Output[str]:
+        return self._inputs["mesh"].apply(lambda mesh: str(mesh["namespace"]))
+
+
+def _check(args: MeshVmArgs, opts: pulumi.ResourceOptions | None) -> None:
+    check_shape(args, MeshVmArgs)
+    lint.check(args, objects.VM_LABEL)
+    for option in ("deleted_with", "retain_on_delete"):
+        if getattr(opts, option, None):
+            wrong = "the engine hands it to the WorkloadEntry, which would stay behind and get traffic for ever"
+            raise ArgumentError(f"opts.{option}", wrong, "leave it out: MeshVm finds the machine from machine_id")
+
+
+def _status(stdout: str) -> dict[str, str]:
+    try:
+        status = json.loads(stdout)
+    except ValueError:
+        return {}
+    return {key: str(value) for key, value in status.items() if key != "run"}
+
+
+def _run_of(stdout: str) -> str:
+    try:
+        return str(json.loads(stdout).get("run"))
+    except ValueError:
+        return ""
