@@ -46,8 +46,11 @@ class Cluster:
         self.server = config.cluster.server
         self._client = lightkube.Client(config=config, timeout=httpx.Timeout(10.0))
 
-    def mesh(self, namespace: str, istio_namespace: str, revision: str) -> dict[str, str]:
-        """The facts of the mesh that a VM in `namespace` needs, as in the map `mesh`, without the gateway's."""
+    def mesh(self, namespace: str, istio_namespace: str, revision: str, patience: float = 0) -> dict[str, str]:
+        """The facts of the mesh that a VM in `namespace` needs, as in the map `mesh`, without the gateway's.
+
+        :param patience: seconds that istiod may take to write its root certificate into a namespace that is new.
+        """
         suffix = f"-{revision}" if revision not in {"", "default"} else ""
         mesh_config = self._yaml(istio_namespace, f"istio{suffix}", "mesh")
         values = self._yaml(istio_namespace, f"istio-sidecar-injector{suffix}", "values")
@@ -62,7 +65,7 @@ class Cluster:
             "meshId": default_config.get("meshId") or "",
             "clusterId": _at(values, "global", "multiCluster", "clusterName") or "Kubernetes",
             "proxyVersion": self._version(istio_namespace, suffix, _at(values, "global", "tag")),
-            "rootCertificate": self._data(namespace, "istio-ca-root-cert", "root-cert.pem"),
+            "rootCertificate": self._root_certificate(namespace, patience),
             "defaultConfig": json.dumps(default_config, sort_keys=True, separators=(",", ":")),
         }
 
@@ -117,6 +120,16 @@ class Cluster:
         pod = deployment.spec.template.spec if deployment.spec else None
         image = pod.containers[0].image or "" if pod and pod.containers else ""
         return image.rpartition("@")[0].rpartition(":")[2] if "@" in image else image.rpartition(":")[2]
+
+    def _root_certificate(self, namespace: str, patience: float) -> str:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return self._data(namespace, "istio-ca-root-cert", "root-cert.pem")
+            except ClusterError as error:
+                if error.unreachable or time.monotonic() >= end:
+                    raise
+                time.sleep(0.5)
 
     def _data(self, namespace: str, name: str, key: str) -> str:
         remedy = "check namespace, istio_namespace and revision: istiod writes it"

@@ -13,6 +13,8 @@ from meshvm.lint import rules
 from meshvm.lint.shape import check_shape
 from meshvm.outputs import asked, checked, reported
 
+# istiod writes its root certificate into a namespace when it sees it, which may have been made a moment ago.
+_ROOT_CERTIFICATE_SECONDS = 20
 _NETWORK_LABEL = "topology.istio.io/network"
 # Fixed, so that a destroy gives back exactly what this component took, whoever runs it.
 _FIELD_MANAGER = "meshvm"
@@ -49,7 +51,8 @@ class MeshExpansion(pulumi.ComponentResource):
 
         # The map comes from what it describes, so that a VM that takes it waits for the accounts and the label.
         made = [one.id for one in (*accounts, *label)]
-        self.mesh = pulumi.Output.all(found, *made).apply(lambda known: known[0])
+        # An account that is yet to be made hides nothing that is known already.
+        self.mesh = pulumi.Output.all(found, *made).apply(lambda known: known[0], run_with_unknowns=True)
         self.register_outputs({"mesh": self.mesh})
 
     def _facts(self, namespace: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:
@@ -61,7 +64,8 @@ class MeshExpansion(pulumi.ComponentResource):
             with reported(self._label):
                 gateway = facts.check_endpoint("gateway", endpoint)
                 try:
-                    mesh = cluster.connect(kubeconfig, context).mesh(workloads, istio_namespace, revision)
+                    patience = 0 if pulumi.runtime.is_dry_run() else _ROOT_CERTIFICATE_SECONDS
+                    mesh = cluster.connect(kubeconfig, context).mesh(workloads, istio_namespace, revision, patience)
                 except ClusterError as error:
                     if error.unreachable and pulumi.runtime.is_dry_run():
                         return pulumi.UNKNOWN

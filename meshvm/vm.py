@@ -210,7 +210,7 @@ class MeshVm(pulumi.ComponentResource):
             return
         unhealthy = at_up.unhealthy(self._label, self._args, self._inputs, join.stdout)
         failed = pulumi.Output.all(join.stdout, unhealthy).apply(
-            lambda known: known[1] if _run_of(known[0]) == self._run else ""
+            lambda known: known[1] if _printed(known[0]).get("run") == self._run else ""
         )
         preview = pulumi.runtime.is_dry_run()
         local.Command(
@@ -236,15 +236,13 @@ def _check(args: MeshVmArgs, opts: pulumi.ResourceOptions | None) -> None:
 
 
 def _status(stdout: str) -> dict[str, str]:
+    """The status that join printed, without what only the gate reads."""
+    return {key: str(value) for key, value in _printed(stdout).items() if key != "run"}
+
+
+def _printed(stdout: str) -> dict[str, Any]:
     try:
-        status = json.loads(stdout)
+        printed = json.loads(stdout)
     except ValueError:
         return {}
-    return {key: str(value) for key, value in status.items() if key != "run"}
-
-
-def _run_of(stdout: str) -> str:
-    try:
-        return str(json.loads(stdout).get("run"))
-    except ValueError:
-        return ""
+    return printed if isinstance(printed, dict) else {}

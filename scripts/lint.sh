@@ -20,7 +20,7 @@ shell_scripts() {
 examples() {
     status=0
     for program in examples/*/__main__.py; do
-        [ ! -e "$program" ] || mypy "$program" || status=1
+        [ ! -e "$program" ] || MYPYPATH=$(dirname "$program") mypy "$program" || status=1
     done
     return "$status"
 }

@@ -11,7 +11,7 @@ set -eu
 
 checkout=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 lock="$checkout/requirements/dev.txt"
-cache=${MESHVM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/meshvm}
+cache=${MESHVM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/meshvm}
 began=$(date +%s)
 
 say() { printf '[%4d s] %s\n' "$(($(date +%s) - began))" "$*" >&2; }

@@ -10,10 +10,9 @@ main() {
 		preflight
 		tracking -C || tracking -A || fail "connection tracking could not be turned on with iptables; the log is $LOG on the machine"
 		put "$STATE/mark" 0600 root:root "$MESHVM_MARK"
-		rm -rf "$STATE/previous"
+		log "done prepare"
 		;;
 	offboard) offboard ;;
 	esac
-	log "done $1"
 }
 

@@ -11,11 +11,7 @@ main() {
 	install_package && restart=0
 	write_settings && restart=0
 	start_sidecar
-	if ! wait_ready; then
-		reason=$(why_not_ready)
-		take_back
-		fail "the sidecar was not ready within $MESHVM_READY_SECONDS s: $reason"
-	fi
+	wait_ready || give_up "the sidecar was not ready within $MESHVM_READY_SECONDS s: $(why_not_ready)"
 	verify_identity
 	identity >"$STATE/identity"
 	status >"$STATE/status"
@@ -43,9 +39,9 @@ start_sidecar() {
 	fi
 }
 
-# The settings that worked come back; a machine that never was in the mesh is left without its rules, so that its
-# application goes on as before.
-take_back() {
+# give_up SENTENCE: the settings that worked come back; a machine that never was in the mesh is left without its rules,
+# so that its application goes on as before.
+give_up() {
 	if [ -f "$STATE/status" ]; then
 		for path in $SETTINGS; do put_back "$path"; done
 		systemctl restart istio
@@ -53,12 +49,13 @@ take_back() {
 	else
 		systemctl disable --now istio
 	fi
+	fail "$1"
 }
 
 # What was verified, as JSON: the output `status` of the MeshVm.
 # shellcheck disable=SC2154 # spiffe and expiry are set by verify_identity
 status() {
 	printf '{"proxyVersion":"%s","spiffeId":"%s","certificateExpiry":"%s","ready":"true","request":"%s","when":"%s","run":"%s"}\n' \
-		"$(cd / && pilot-agent version -s | head -n 1)" "$spiffe" "$expiry" "$(ask_once)" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$MESHVM_RUN"
+		"$(cd / && pilot-agent version -s | head -n 1 | sed 's/^.*: *//')" "$spiffe" "$expiry" "$(ask_once)" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$MESHVM_RUN"
 }
 

@@ -47,6 +47,7 @@ remove_files() {
 	ours istio-link && [ -L /etc/istio ] && rm -f /etc/istio
 	ours istio-link && [ -d /etc/istio ] && rm -rf /etc/istio
 	ours state-dir && rm -rf /var/lib/istio
+	ours sudo-flag && rm -f /root/.sudo_as_admin_successful
 	ours log-dir && rm -rf /var/log/istio
 	if ours certificates; then rm -rf /etc/certs; else rm -f /etc/certs/key.pem /etc/certs/cert-chain.pem /etc/certs/root-cert.pem; fi
 }

@@ -42,6 +42,8 @@ remember_before() {
 	remember_absent log-dir exists /var/log/istio
 	remember_absent certificates exists /etc/certs
 	remember_absent usr-local-bin exists /usr/local/bin
+	# The unit's sudo leaves this in root's home.
+	remember_absent sudo-flag exists /root/.sudo_as_admin_successful
 }
 
 package_installed() {

@@ -1,7 +1,6 @@
 # shellcheck shell=sh
 # The files that the sidecar reads, and the certificate that it may already have.
 
-# shellcheck disable=SC2034 # take_back in join.sh reads it
 SETTINGS="/var/lib/istio/envoy/cluster.env /etc/istio/config/mesh /etc/certs/root-cert.pem"
 
 # True when something changed that the agent reads only at its start. Token and root certificate are read live.
@@ -9,6 +8,7 @@ write_settings() {
 	changed=1
 	install -d -o istio-proxy -g istio-proxy -m 0755 /var/run/secrets
 	install -d -o istio-proxy -g istio-proxy -m 0700 /var/run/secrets/tokens /etc/certs /etc/istio/config /etc/istio/proxy
+	for kept in $SETTINGS; do keep_previous "$kept"; done
 	put /var/run/secrets/tokens/istio-token 0600 istio-proxy:istio-proxy "$MESHVM_TOKEN"
 	put /etc/certs/root-cert.pem 0600 istio-proxy:istio-proxy "$MESHVM_ROOT_CERTIFICATE"
 	put /var/lib/istio/envoy/cluster.env 0600 istio-proxy:istio-proxy "$MESHVM_CLUSTER_ENV" && changed=0

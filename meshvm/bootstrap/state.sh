@@ -22,7 +22,7 @@ exists() {
 }
 
 # put PATH MODE OWNER CONTENT: write a file through a neighbour and a rename, so that a reader sees the old or the new
-# one. True when the content is another than before; the one before is kept until the change has proved itself.
+# one. True when the content is another than before.
 put() {
 	path=$1 mode=$2 owner=$3
 	fresh=$path.meshvm
@@ -33,16 +33,14 @@ put() {
 		chown "$owner" "$path" && chmod "$mode" "$path"
 		return 1
 	fi
-	keep_previous "$path"
 	mv -f "$fresh" "$path" || fail "cannot replace $path"
 }
 
+# keep_previous PATH: what this run is about to change, until the change has proved itself.
 keep_previous() {
 	slot=$STATE/previous/$(printf '%s' "$1" | tr / _)
 	mkdir -p "$STATE/previous"
-	[ -e "$slot" ] || [ -e "$slot.none" ] || {
-		if [ -f "$1" ]; then cp -p "$1" "$slot"; else : >"$slot.none"; fi
-	}
+	if [ -f "$1" ]; then cp -p "$1" "$slot"; else : >"$slot.none"; fi
 }
 
 # put_back PATH: as it was before this run.

@@ -37,7 +37,7 @@ why_not_ready() {
 ask_once() {
 	[ -n "$MESHVM_ASK" ] || { echo "none made: no HTTP port is declared"; return; }
 	command -v curl >/dev/null || { echo "none made: curl is not on the machine"; return; }
-	code=$(sudo -n -u istio-proxy curl -s -o /dev/null -m 5 -w '%{http_code}' -- "$MESHVM_ASK")
+	code=$(runuser -u istio-proxy -- curl -s -o /dev/null -m 5 -w '%{http_code}' -- "$MESHVM_ASK")
 	case $code in
 	000) echo "no answer to plain text through the sidecar" ;;
 	*) echo "answered $code through the sidecar" ;;
@@ -47,8 +47,8 @@ ask_once() {
 # The certificate that Envoy really uses.
 # shellcheck disable=SC2034 # status in join.sh prints expiry
 verify_identity() {
-	certificates=$(admin certs) || fail "Envoy's admin port does not answer; the log is /var/log/istio/istio.log on the machine"
+	certificates=$(admin certs) || give_up "Envoy's admin port does not answer; the log is /var/log/istio/istio.log on the machine"
 	spiffe=$(printf '%s' "$certificates" | field uri)
 	expiry=$(printf '%s' "$certificates" | tr -d '\n' | sed 's/.*"cert_chain"//' | field expiration_time)
-	[ "$spiffe" = "$MESHVM_SPIFFE_ID" ] || fail "the machine has the identity ${spiffe:-(none)} and not $MESHVM_SPIFFE_ID; check service_account and mesh"
+	[ "$spiffe" = "$MESHVM_SPIFFE_ID" ] || give_up "the machine has the identity ${spiffe:-(none)} and not $MESHVM_SPIFFE_ID; check service_account and mesh"
 }

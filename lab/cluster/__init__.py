@@ -1,0 +1,1 @@
+"""A Kubernetes API with Istio's CRDs and no nodes: etcd, kube-apiserver and kube-controller-manager."""

@@ -1,0 +1,47 @@
+"""The examples as the lab runs them: the same files that a user runs, with the lab's values as configuration."""
+
+import runpy
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lab.lab import CHECKOUT, Lab
+from lab.stack import Stack
+
+AWS = CHECKOUT / "examples" / "aws-bookinfo"
+PROJECT = "meshvm-aws-bookinfo"
+
+
+def program(folder: Path) -> Callable[[], None]:
+    """The example's program, run as `python __main__.py` in its folder would run it."""
+
+    def run() -> None:
+        before = set(sys.modules)
+        sys.path.insert(0, str(folder))
+        try:
+            runpy.run_path(str(folder / "__main__.py"), run_name="__main__")
+        finally:
+            sys.path.remove(str(folder))
+            for name in set(sys.modules) - before:
+                origin = getattr(sys.modules[name], "__file__", None)
+                if origin and Path(origin).is_relative_to(folder):
+                    del sys.modules[name]
+
+    return run
+
+
+def config(*, kubeconfig: str, package: str, sha256: str, runner: str) -> Mapping[str, str]:
+    """The example's configuration."""
+    values = {"kubeconfig": kubeconfig, "package": package, "sha256": sha256, "runnerRange": runner}
+    return {"aws:region": "eu-central-1", **{f"{PROJECT}:{key}": value for key, value in values.items()}}
+
+
+def aws_bookinfo(lab: Lab, name: str) -> Stack:
+    """A stack of examples/aws-bookinfo in the lab."""
+    values = config(
+        kubeconfig=str(lab.cluster.kubeconfig),
+        package=lab.package_url,
+        sha256=lab.package_sha256,
+        runner=f"{lab.network.host_ip}/32",
+    )
+    return Stack(lab.folder, name, program(AWS), config=values, env=lab.env, project=PROJECT)

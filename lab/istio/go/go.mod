@@ -1,0 +1,3 @@
+module meshvm.test/sidecar
+
+go 1.22

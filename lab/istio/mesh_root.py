@@ -1,0 +1,74 @@
+"""Where is the root of the mesh kept, and how does every namespace get its certificate?"""
+
+import base64
+import threading
+import time
+
+import lightkube
+from lightkube.core.exceptions import ApiError
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret
+
+from lab.istio.ca import MeshCA
+from lab.istio.objects import ROOT_CONFIGMAP, UNANSWERED, conflict, missing
+
+SECRET = ("istio-ca-secret", "istio-system")
+
+
+def load_or_create(api: lightkube.Client, trust_domain: str) -> MeshCA:
+    """The root of the Secret that the original keeps it in; made there at the first start."""
+    found = load(api, trust_domain)
+    if found:
+        return found
+    ca = MeshCA.create(trust_domain)
+    data = {"ca-key.pem": ca.key, "ca-cert.pem": ca.root}
+    name, namespace = SECRET
+    api.create(Secret(metadata=ObjectMeta(name=name, namespace=namespace), type="istio.io/ca-root", stringData=data))
+    return ca
+
+
+def load(api: lightkube.Client, trust_domain: str = "cluster.local") -> MeshCA | None:
+    """The root, when istiod has made one."""
+    name, namespace = SECRET
+    try:
+        data = api.get(Secret, name, namespace=namespace).data or {}
+    except ApiError as error:
+        if missing(error):
+            return None
+        raise
+    texts = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    return MeshCA(texts["ca-key.pem"], texts["ca-cert.pem"], trust_domain)
+
+
+class RootEverywhere:
+    """Writes the ConfigMap `istio-ca-root-cert` into every namespace, also into one that is made later."""
+
+    def __init__(self, api: lightkube.Client, root: str) -> None:
+        self._api = api
+        self._root = root
+
+    def start(self) -> None:
+        """Follow the namespaces, in a thread of its own."""
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        while True:
+            try:
+                for event, namespace in self._api.watch(Namespace):
+                    name = namespace.metadata.name if namespace.metadata else None
+                    terminating = namespace.status is not None and namespace.status.phase == "Terminating"
+                    if event == "ADDED" and name and not terminating:
+                        self._write(name)
+            except UNANSWERED:
+                time.sleep(1)
+
+    def _write(self, namespace: str) -> None:
+        metadata = ObjectMeta(name=ROOT_CONFIGMAP, namespace=namespace, labels={"istio.io/config": "true"})
+        wanted = ConfigMap(metadata=metadata, data={"root-cert.pem": self._root})
+        try:
+            self._api.create(wanted)
+        except ApiError as error:
+            if conflict(error):
+                self._api.replace(wanted)
+            elif not missing(error) and error.status.code != 403:  # the namespace is going away
+                raise

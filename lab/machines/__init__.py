@@ -1,0 +1,1 @@
+"""Debian machines with their own systemd and sshd, each in its own network namespace."""

@@ -1,0 +1,1 @@
+"""Stand-ins for provider plugins, each a small gRPC server that the engine starts."""
