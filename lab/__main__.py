@@ -9,7 +9,7 @@ from lab.demo import demo
 def main() -> int:
     """Run what the first argument names."""
     actions = {"demo": demo}
-    if len(sys.argv) < 2 or sys.argv[1] not in actions:  # noqa: PLR2004 program and action
+    if len(sys.argv) < 2 or sys.argv[1] not in actions:
         print(f"usage: python -m lab {'|'.join(actions)}", file=sys.stderr)
         return 2
     # Being asked to end is treated like Ctrl-C: everything that was started is taken down first.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from lab import engine
 from lab.base.steps import Steps
@@ -48,7 +48,7 @@ class Lab:
         self.package_sha256 = ""
         self._running = ExitStack()
 
-    def __enter__(self) -> "Lab":
+    def __enter__(self) -> Self:
         """Start everything; what was started is stopped again when a later piece does not start."""
         try:
             self.start()
@@ -57,7 +57,9 @@ class Lab:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop everything; the logs stay when something went wrong."""
         self.stop()
         if error is None:
@@ -104,7 +106,8 @@ class Lab:
 
     def namespace(self, name: str) -> None:
         """Make a namespace."""
-        objects.ensure_namespace(objects.client(self.cluster.kubeconfig), name, {})
+        with objects.client(self.cluster.kubeconfig) as api:
+            objects.ensure_namespace(api, name)
 
     def entries(self, namespace: str = NAMESPACE) -> list[dict[str, Any]]:
         """The WorkloadEntries that the API server has now."""

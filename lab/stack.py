@@ -78,7 +78,7 @@ class Stack:
             env_vars={**_ENGINE, **(env or {})},
             pulumi_command=auto.PulumiCommand(root=str(folder), skip_version_check=True),
         )
-        self._stack = auto.create_or_select_stack(name, project, lambda: self.program(), opts=options)
+        self._stack = auto.create_or_select_stack(name, project, self._registered, opts=options)
         self.set_config(config or {})
 
     def set_config(self, config: Mapping[str, str]) -> None:
@@ -86,19 +86,19 @@ class Stack:
         if config:
             self._stack.set_all_config({key: auto.ConfigValue(value) for key, value in config.items()})
 
-    def preview(self, on_output: Callable[[str], Any] | None = None, **options: Any) -> Outcome:  # noqa: ANN401
+    def preview(self, on_output: Callable[[str], Any] | None = None, **options: Any) -> Outcome:
         """`pulumi preview --diff`."""
         return self._run(self._stack.preview, on_output, diff=True, **options)
 
-    def up(self, on_output: Callable[[str], Any] | None = None, **options: Any) -> Outcome:  # noqa: ANN401
+    def up(self, on_output: Callable[[str], Any] | None = None, **options: Any) -> Outcome:
         """`pulumi up`; a failure is in the outcome, not raised."""
         return self._run(self._stack.up, on_output, **options)
 
-    def refresh(self, **options: Any) -> Outcome:  # noqa: ANN401
+    def refresh(self, **options: Any) -> Outcome:
         """`pulumi refresh`."""
         return self._run(self._stack.refresh, None, **options)
 
-    def destroy(self, on_output: Callable[[str], Any] | None = None, **options: Any) -> Outcome:  # noqa: ANN401
+    def destroy(self, on_output: Callable[[str], Any] | None = None, **options: Any) -> Outcome:
         """`pulumi destroy`."""
         return self._run(self._stack.destroy, on_output, **options)
 
@@ -114,11 +114,15 @@ class Stack:
         """The stored resource with this name, the newest when there are two."""
         return next(one for one in self.state() if one["urn"].endswith(f"::{name}") and not one.get("delete"))
 
+    def _registered(self) -> None:
+        # Looked up when it runs: a test may have put another program in its place.
+        self.program()
+
     def _run(
         self,
         operation: Callable[..., Any],
         on_output: Callable[[str], Any] | None,
-        **options: Any,  # noqa: ANN401 the Automation API's own
+        **options: Any,
     ) -> Outcome:
         outcome = Outcome()
         lines: list[str] = []

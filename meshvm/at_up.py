@@ -26,7 +26,8 @@ def token(args: MeshVmArgs, inputs: Inputs, before: Sequence[pulumi.Resource]) -
     def mint(known: list[Any]) -> dict[str, str]:
         mesh, account, kubeconfig, context = known[:4]
         try:
-            minted = cluster.connect(kubeconfig, context).token(mesh["namespace"], account, seconds)
+            with cluster.connect(kubeconfig, context) as asking:
+                minted = asking.token(mesh["namespace"], account, seconds)
         except MeshvmError as error:
             return {"token": "", "error": str(error)}
         return {"token": minted, "error": ""}
@@ -45,8 +46,8 @@ def unhealthy(label: str, args: MeshVmArgs, inputs: Inputs, joined: pulumi.Outpu
     def wait(known: list[Any]) -> str:
         mesh, entry, kubeconfig, context, _ = known
         try:
-            asking = cluster.connect(kubeconfig, context)
-            reason = cluster.wait_healthy(asking, mesh["namespace"], entry, seconds)
+            with cluster.connect(kubeconfig, context) as asking:
+                reason = cluster.wait_healthy(asking, mesh["namespace"], entry, seconds)
         except MeshvmError as error:
             reason = str(error)
         if not reason:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx2 as httpx
 import lightkube
@@ -45,6 +45,14 @@ class Cluster:
             raise ArgumentError("context", wrong, "write the name of one that is in it")
         self.server = config.cluster.server
         self._client = lightkube.Client(config=config, timeout=httpx.Timeout(10.0))
+
+    def __enter__(self) -> Self:
+        """The cluster, whose connections are closed at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def mesh(self, namespace: str, istio_namespace: str, revision: str, patience: float = 0) -> dict[str, str]:
         """The facts of the mesh that a VM in `namespace` needs, as in the map `mesh`, without the gateway's.
@@ -153,7 +161,7 @@ class Cluster:
 
 
 def connect(kubeconfig: str | None, context: str | None) -> Cluster:
-    """A Cluster; the one place where meshvm opens a connection, so that tests can stand in for it."""
+    """A Cluster to be closed; the one place where meshvm opens a connection, so that tests can stand in for it."""
     return Cluster(kubeconfig or None, context or None)
 
 

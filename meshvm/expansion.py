@@ -65,7 +65,8 @@ class MeshExpansion(pulumi.ComponentResource):
                 gateway = facts.check_endpoint("gateway", endpoint)
                 try:
                     patience = 0 if pulumi.runtime.is_dry_run() else _ROOT_CERTIFICATE_SECONDS
-                    mesh = cluster.connect(kubeconfig, context).mesh(workloads, istio_namespace, revision, patience)
+                    with cluster.connect(kubeconfig, context) as asking:
+                        mesh = asking.mesh(workloads, istio_namespace, revision, patience)
                 except ClusterError as error:
                     if error.unreachable and pulumi.runtime.is_dry_run():
                         return pulumi.UNKNOWN
@@ -105,7 +106,8 @@ class MeshExpansion(pulumi.ComponentResource):
         def look(known: list[Any]) -> str:
             with reported(self._label):
                 try:
-                    cluster.connect(*known).require_namespace(wanted)
+                    with cluster.connect(*known) as asking:
+                        asking.require_namespace(wanted)
                 except ClusterError as error:
                     if not (error.unreachable and pulumi.runtime.is_dry_run()):
                         raise

@@ -66,7 +66,8 @@ def _endpoint(kind: str, where: str, kubeconfig: str | None, context: str | None
     if kind != "service":
         return _map("host" if kind == "host" else "ip", where, [_ISTIOD_PORT, _NETWORK_PORT], "")
     try:
-        addresses, ports = cluster.connect(kubeconfig, context).gateway(*where.split("/"))
+        with cluster.connect(kubeconfig, context) as asking:
+            addresses, ports = asking.gateway(*where.split("/"))
     except ClusterError as error:
         if error.unreachable and pulumi.runtime.is_dry_run():
             return pulumi.UNKNOWN

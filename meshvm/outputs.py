@@ -80,6 +80,19 @@ def asked(given: pulumi.Output[T], ask: Callable[[T], U]) -> pulumi.Output[U]:
     return given.apply(answer)
 
 
+def detached(output: pulumi.Output[T]) -> pulumi.Output[T]:
+    """The value without the resources that it comes from, for an `up` alone.
+
+    A resource that is deleted before it is replaced takes along whatever has an input from it that forces a
+    replacement; one that is merely after it (`depends_on`) stays.
+    """
+
+    async def value() -> T:
+        return cast("T", await output.future())
+
+    return cast("pulumi.Output[T]", pulumi.Output.from_input(asyncio.ensure_future(value())))
+
+
 class Owner:
     """The one custom resource that an Output comes from, for options that take a resource.
 

@@ -11,7 +11,7 @@ with it is for a real engine to show.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pulumi
 from google.protobuf import json_format
@@ -54,6 +54,13 @@ class FakeCluster:
     unhealthy: str = ""
     error: Exception | None = None
     tokens: int = 0
+
+    def __enter__(self) -> Self:
+        """See meshvm.cluster.Cluster."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """See meshvm.cluster.Cluster."""
 
     def mesh(self, namespace: str, istio_namespace: str, revision: str, patience: float = 0) -> dict[str, str]:  # noqa: ARG002 the real one waits
         """See meshvm.cluster.Cluster."""
@@ -160,7 +167,7 @@ class _Recorder(pulumi_mocks.MockMonitor):
         self.recording = Recording()
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: ANN401, N802 the protocol's own
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         plain, secrets = {}, set()
         for key, value in json_format.MessageToDict(request.object).items():
             plain[key], secret = _plain(value)
@@ -192,7 +199,7 @@ class _Recorder(pulumi_mocks.MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: ANN401, N802 the protocol's own
         outputs = json_format.MessageToDict(request.outputs)
         self.recording.outputs[_name(request.urn)] = {key: _plain(value)[0] for key, value in outputs.items()}
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 def record(
@@ -212,7 +219,7 @@ def record(
     recorder = _Recorder(_Mocks(outputs or {}, preview=preview))
     pulumi.runtime.set_mocks(recorder.mocks, preview=preview, monitor=recorder)
     with answering(cluster_answers or FakeCluster()):
-        pulumi.runtime.test(program)()
+        pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
     return recorder.recording
 
 

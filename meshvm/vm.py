@@ -21,7 +21,7 @@ from meshvm.istio import objects
 from meshvm.istio.settings import cluster_env_settings
 from meshvm.lint import vm as lint
 from meshvm.lint.shape import check_shape
-from meshvm.outputs import owner, reported, settled
+from meshvm.outputs import detached, owner, reported, settled
 
 # A status is printed again by an update, because an update overwrites the Command's output.
 _PRINT_STATUS = '[ "$(id -u)" = 0 ] && exec cat /var/lib/meshvm/status; exec sudo -n cat /var/lib/meshvm/status'
@@ -216,8 +216,8 @@ class MeshVm(pulumi.ComponentResource):
         local.Command(
             f"{self._name}-gate",
             create=_GATE,
-            environment={"MESHVM_UNHEALTHY": "" if preview else unhealthy},
-            triggers=[{"machine": self._machine, "unhealthy": "" if preview else failed}],
+            environment={"MESHVM_UNHEALTHY": "" if preview else detached(unhealthy)},
+            triggers=[{"machine": self._machine, "unhealthy": "" if preview else detached(failed)}],
             add_previous_output_in_env=False,
             opts=self._options(depends_on=[join], ignore_changes=["environment"], delete_before_replace=True),
         )

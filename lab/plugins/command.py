@@ -162,7 +162,7 @@ class Command(Plugin):
             return {**bare, "stdout": before[0], "stderr": before[1]}
         output = Output(settings.get("logging"), lambda line: self._engine.say(urn, line))
         if record is known.REMOTE_COMMAND:
-            from lab.plugins import command_ssh as ssh  # paramiko takes 0.2 s that a preview does not need
+            from lab.plugins import command_ssh as ssh  # noqa: PLC0415  # paramiko takes 0.2 s; previews do without
 
             say = ssh.Say(self._engine, urn)
             with _in_time(context):
@@ -183,7 +183,7 @@ class Command(Plugin):
         context: grpc.ServicerContext,
         olds: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        from lab.plugins import command_copy, command_ssh  # paramiko, as below
+        from lab.plugins import command_copy, command_ssh  # noqa: PLC0415  # paramiko, as below
 
         if olds is None or command_copy.changed(plain(olds), plain(values)):
             with _in_time(context):

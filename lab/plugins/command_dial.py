@@ -33,6 +33,10 @@ _REASONS: Final = {
 }
 
 
+class _UnaskedError(SshError):
+    """The server refused a login by questions without asking one."""
+
+
 class Transport(paramiko.Transport):
     """A transport that waits as long as the original, and keeps what the original tells of the server."""
 
@@ -43,6 +47,7 @@ class Transport(paramiko.Transport):
         self.offered: list[str] = []
         self.died: dict[int, tuple[str, str]] = {}  # channel: signal and reason
         self.answered: dict[int, bool] = {}
+        self.rejected = ""  # why the last channel was not opened
         if algorithms:
             self._preferred_keys = algorithms
         self._channel_handler_table = {
@@ -76,10 +81,9 @@ class Transport(paramiko.Transport):
         start = m.packet.tell()
         m.get_int()
         reason, text = m.get_int(), m.get_text()
+        self.rejected = f"ssh: rejected: {_REASONS.get(reason, f'unknown reason {reason}')} ({text})"
         m.packet.seek(start)
         super()._parse_channel_open_failure(m)  # type: ignore[misc]  # not in the stubs
-        why = _REASONS.get(reason, f"unknown reason {reason}")
-        self.saved_exception = SshError(f"ssh: rejected: {why} ({text})")
 
     def _parse_disconnect(self, m: Message) -> None:
         self.saved_exception = SshError(f"ssh: disconnect, reason {m.get_int()}: {m.get_text()}")
@@ -102,7 +106,7 @@ def dial(values: Mapping[str, Any], stop: Stop, say: Callable[[str], None]) -> T
         raise SshError(f"proxy: {error}", timed_out=error.timed_out) from error
 
 
-def channel(transport: paramiko.Transport) -> Channel:
+def channel(transport: Transport) -> Channel:
     """A session on a connection.
 
     :raises SshError: with the server's reason for refusing it, or when the connection is gone.
@@ -110,7 +114,7 @@ def channel(transport: paramiko.Transport) -> Channel:
     try:
         return transport.open_session()
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise SshError("EOF" if isinstance(error, EOFError) or "not active" in str(error) else str(error)) from error
+        raise SshError(_gone(error, transport)) from error
 
 
 def _retry(what: str, limit: int, stop: Stop, say: Callable[[str], None], attempt: Callable[[], _T]) -> _T:
@@ -192,7 +196,7 @@ def _authenticate(transport: paramiko.Transport, target: Login) -> None:
         last = ""
         try:
             further = _attempt(method[1])
-        except SshError as error:
+        except _UnaskedError as error:
             further, last = [], str(error)
         if not further:
             tried.append(method[0])
@@ -224,7 +228,7 @@ def _answered(transport: paramiko.Transport, user: str, password: str) -> list[s
     except paramiko.AuthenticationException as error:
         if asked or "transport shut down" in str(error):
             raise
-        raise SshError("ssh: unexpected message type 51 (expected 60)") from error
+        raise _UnaskedError("ssh: unexpected message type 51 (expected 60)") from error
 
 
 def _any_of(transport: paramiko.Transport, user: str, keys: Sequence[paramiko.PKey]) -> list[str]:
@@ -247,11 +251,17 @@ def _attempt(method: Callable[[], list[str]]) -> list[str]:
         return []
 
 
-def _forwarded(bastion: paramiko.Transport, target: Login) -> Channel:
+def _forwarded(bastion: Transport, target: Login) -> Channel:
     try:
         return bastion.open_channel("direct-tcpip", (target.host, target.port), ("0.0.0.0", 0))
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise SshError("EOF" if isinstance(error, EOFError) or "not active" in str(error) else str(error)) from error
+        raise SshError(_gone(error, bastion)) from error
+
+
+def _gone(error: Exception, transport: Transport) -> str:
+    if isinstance(error, paramiko.ChannelException):
+        return transport.rejected
+    return "EOF" if isinstance(error, EOFError) or "not active" in str(error) else str(error)
 
 
 def _reason(error: Exception, transport: Transport, target: Login, ends: str) -> str:

@@ -165,20 +165,18 @@ def settled(kind: "str | Record", value: Any) -> Any:
     original's doing, and what a preview of a machine not yet made shows.
     """
     if isinstance(value, Secret):
-        return Secret(_zero(kind) if value.value is UNKNOWN else settled(kind, value.value))
-    if value is UNKNOWN:
+        value = Secret(_zero(kind) if value.value is UNKNOWN else settled(kind, value.value))
+    if value is UNKNOWN or isinstance(value, Secret):
         return value
     if isinstance(kind, Record):
         return {name: item for name, item in _fields(kind, value) if item is not None}
     if kind == SOURCE:
         return _source(value)
-    if kind == INT:
-        return int(value)
     if kind == LIST:
         return [settled(ANY, item) if isinstance(item, Secret) else item for item in value]
     if kind == MAP:
         return {key: settled(STRING, item) for key, item in value.items()}
-    return value
+    return int(value) if kind == INT else value
 
 
 def _fields(record: Record, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -116,6 +116,10 @@ class Kubernetes(Plugin):
             )
         try:
             live = until_ready(api, item, live, limit(item, request.timeout))
+        except ValueError as error:  # as the original: the object is there, and no state knows of it
+            raise Refused(
+                f'resource "{urn}" was not successfully created by the Kubernetes API server: {error}'
+            ) from None
         except NotReady as error:
             state = objects.state_of(item, error.live, given, version, write.manager)
             half_done(
@@ -151,7 +155,8 @@ class Kubernetes(Plugin):
             if error.code == 404:
                 return provider_pb2.ReadResponse()
             raise Refused(str(error)) from None
-        shape = objects.as_inputs(live) if fresh else objects.pruned(live, item)
+        whole = fresh and objects.kind_of(live).builtin  # of a custom kind the original knows no inputs
+        shape = objects.as_inputs(live) if whole else objects.pruned(live, item)
         version = str(before.get(objects.INITIAL_VERSION) or item["apiVersion"])
         state = objects.state_of(shape, live, given, version, self._manager(before, item))
         answer = provider_pb2.ReadResponse(
@@ -183,7 +188,7 @@ class Kubernetes(Plugin):
         write = self._write(urn, item, self._manager(before, item), request.preview)
         version = str(before.get(objects.INITIAL_VERSION) or item["apiVersion"])
         try:
-            live = update(api, write, old, request.ignoreChanges)
+            live, written = update(api, write, old, request.ignoreChanges)
             if not request.preview:
                 live = until_ready(api, item, live, limit(item, request.timeout))
         except NoMatch as error:
@@ -191,7 +196,7 @@ class Kubernetes(Plugin):
                 f'update of resource "{urn}" failed because the Kubernetes API server reported that the apiVersion for '
                 f"this resource does not exist. Verify that any required CRDs have been created: {error}"
             ) from None
-        except (ApiRefused, NotReady) as error:
+        except (ApiRefused, NotReady, ValueError) as error:
             if request.preview and isinstance(error, ApiRefused) and error.reason == "Forbidden":
                 return provider_pb2.UpdateResponse(properties=request.news)
             now = self._live_after(api, urn, old, error)
@@ -204,7 +209,7 @@ class Kubernetes(Plugin):
         former = str(before.get(objects.MANAGER) or write.manager)
         if write.apply and not request.preview and former != write.manager:
             relinquish(api, live, former)
-        state = objects.state_of(item, live, given, version, write.manager)
+        state = objects.state_of(written, live, given, version, write.manager)
         return provider_pb2.UpdateResponse(properties=struct(state))
 
     def _live_after(self, api: Api, urn: str, old: Mapping[str, Any], error: Exception) -> dict[str, Any]:

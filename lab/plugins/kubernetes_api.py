@@ -1,8 +1,9 @@
 """How the stand-in talks to the API server: where a kind's objects are, and one request with its refusal."""
 
+import contextlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,11 @@ from lab.plugins.kubernetes_objects import Kind, kind_of, name_of, namespace_of
 
 _APPLY: Final = "application/apply-patch+yaml"
 _JSON_PATCH: Final = "application/json-patch+json"
+_UNUSABLE: Final = (
+    "unable to load Kubernetes client configuration from kubeconfig file. Make sure you have: \n\n"
+    " \t • set up the provider as per "
+    "https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/ \n\n "
+)
 _TIMEOUT: Final = httpx.Timeout(30, connect=5)
 
 
@@ -80,30 +86,29 @@ def load(given: str, context: str | None = None) -> SingleConfig:
     :raises Unreachable: it cannot be read, or names no such context.
     """
     try:
-        path = Path(given).expanduser() if given and len(given) < 4096 and "\n" not in given else None
-        if not given:
-            config = KubeConfig.from_env()
-        elif path and path.is_file():
-            config = KubeConfig.from_file(path)
-        else:
-            content = yaml.safe_load(given)
-            if not isinstance(content, dict):
-                raise Unreachable(
-                    "failed to parse kubeconfig data in `kubernetes:config:kubeconfig`- "
-                    f"neither a file nor a kubeconfig: it is {len(given)} characters of something else"
-                )
-            config = KubeConfig.from_dict(content)
-        single = config.get(context or None)
+        config = _read(given)
+        single = config.get(context or None) if not context or context in config.contexts else None
     except (ConfigError, KeyError, TypeError, ValueError, yaml.YAMLError, OSError) as error:
         raise Unreachable(
-            "unable to load Kubernetes client configuration from kubeconfig file. Make sure you have: \n\n"
-            " \t • set up the provider as per "
-            "https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/ \n\n"
-            f" {type(error).__name__}: {error if isinstance(error, ConfigError) else 'not a kubeconfig'}"
+            _UNUSABLE + (str(error) if isinstance(error, ConfigError) else "it is no kubeconfig")
         ) from None
     if single is None:
-        raise Unreachable("the kubeconfig has no current context")
+        raise Unreachable(f'{_UNUSABLE}context "{context}" does not exist')
     return single
+
+
+def _read(given: str) -> KubeConfig:
+    if not given:
+        return KubeConfig.from_env()
+    if "\n" not in given and Path(given).expanduser().is_file():
+        return KubeConfig.from_file(given)
+    content = yaml.safe_load(given)
+    if not isinstance(content, dict):
+        raise Unreachable(
+            "failed to parse kubeconfig data in `kubernetes:config:kubeconfig`- "
+            f"it is neither a file nor a kubeconfig, but {len(given)} characters of something else"
+        )
+    return KubeConfig.from_dict(content)
 
 
 class Api:
@@ -141,22 +146,35 @@ class Api:
         content: str = "application/json",
     ) -> Any:
         """The JSON of the answer; `ApiRefused` for a refusal, `Unreachable` when there is no answer."""
-        url = f"{self._server}{path}"
-        try:
+        with self._reaching(method, path):
             answer = self._client.request(
                 method,
-                url,
+                f"{self._server}{path}",
                 params=dict(params or {}),
                 content=None if body is None else json.dumps(body).encode(),
                 headers={"Content-Type": content, "Accept": "application/json"},
             )
-        except httpx.ConnectError as error:
-            raise Unreachable(f'{method.title()} "{url}": dial tcp {urlsplit(url).netloc}: {_cause(error)}') from None
-        except httpx.TransportError as error:
-            raise Unreachable(f'{method.title()} "{url}": {type(error).__name__}: {error}') from None
         if answer.status_code >= 400:
             raise ApiRefused(_status(answer), answer.status_code)
         return answer.json()
+
+    def reach(self) -> None:
+        """Raise `Unreachable` when nobody answers, `ApiRefused` for credentials that are none."""
+        path = "/openapi/v2?timeout=32s"  # what the original reads; its megabytes are not needed here
+        with self._reaching("GET", path), self._client.stream("GET", f"{self._server}{path}") as answer:
+            if answer.status_code >= 400:
+                answer.read()
+                raise ApiRefused(_status(answer), answer.status_code)
+
+    @contextlib.contextmanager
+    def _reaching(self, method: str, path: str) -> Iterator[None]:
+        about = f'{method.title()} "{self._server}{path}"'
+        try:
+            yield
+        except httpx.ConnectError as error:
+            raise Unreachable(f"{about}: dial tcp {urlsplit(self._server).netloc}: {_cause(error)}") from None
+        except httpx.TransportError as error:
+            raise Unreachable(f"{about}: {type(error).__name__}: {error}") from None
 
     def place(self, kind: Kind) -> Place:
         """Where objects of this kind are; asks again for a kind that was not there before. `NoMatch` if it is not."""

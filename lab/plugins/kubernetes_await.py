@@ -57,16 +57,14 @@ def until_ready(api: Api, item: Mapping[str, Any], live: Mapping[str, Any], seco
     """Wait until `live` is ready; the object as it is then.
 
     :param item: what the program wrote: its annotations decide.
-    :raises NotReady: an expression is wrong, or the time is up.
+    :raises NotReady: the time is up.
+    :raises ValueError: the annotation is no condition.
     """
     if annotation(item, "pulumi.com/skipAwait") == "true":
         return dict(live)
     noted = annotation(live, "pulumi.com/waitFor")
     if noted:
-        try:
-            wanted = expressions(noted)
-        except ValueError as error:
-            raise NotReady(str(error), live) from None
+        wanted = expressions(noted)
         seen = _poll(api, live, lambda now: all(ready(now) for ready in wanted), seconds)
         if not all(ready(seen) for ready in wanted):
             raise NotReady(_TIMED_OUT, seen)

@@ -50,7 +50,7 @@ class Settings:
     def _connect(self, single: SingleConfig) -> None:
         api = Api(single)
         try:
-            api.ask("GET", "/openapi/v3")
+            api.reach()
         except (Unreachable, ApiRefused) as error:
             self.unreachable = f"unable to load schema information from the API server: {error}"
             api.close()

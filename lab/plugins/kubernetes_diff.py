@@ -111,6 +111,10 @@ def _value(path: _Path, old: Any, new: Any) -> Iterator[_Change]:
     if new is _MISSING or new is None:
         if old is not _MISSING and old is not None:
             yield path, None, _DELETE, True
+    elif new is UNKNOWN and isinstance(old, Mapping):
+        # As the original: each part of an unknown object is taken for removed. So the engine, which asks with unknown
+        # metadata, hears that what hangs on the name of an object that goes first must go before it.
+        yield from (((*path, key), None, _DELETE, True) for key in sorted(old))
     elif new is UNKNOWN:
         yield path, None, _ADD if old is _MISSING else _UPDATE, False
     elif old is _MISSING:

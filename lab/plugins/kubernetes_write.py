@@ -98,22 +98,24 @@ def refusal(error: Exception) -> str:
     return str(error)
 
 
-def update(api: Api, write: Write, old: Mapping[str, Any], ignored: Sequence[str]) -> dict[str, Any]:
-    """The changed object: by server-side apply, a CRD by replacing it whole."""
+def update(
+    api: Api, write: Write, old: Mapping[str, Any], ignored: Sequence[str]
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """The changed object, and what was written: by server-side apply, or for a CRD as a whole."""
     live = api.get(kind_of(write.item), namespace_of(write.item), name_of(old))
     if kind_of(write.item).kind == "CustomResourceDefinition":
         version = live["metadata"]["resourceVersion"]
         item = {**write.item, "metadata": {**write.item["metadata"], "resourceVersion": version}}
-        return api.put(item, write.parameters(write.manager))
+        return api.put(item, write.parameters(write.manager)), item
     if not write.apply:
-        return _replace(api, write, live)
+        return _replace(api, write, live), write.item
     if not write.preview and not write.is_patch:
         entries = handed_over(live, write.manager)
         live = api.set_managers(live, entries) if entries else live
     force = _forced(write) or (write.preview and made_by_us(live)) or not live["metadata"].get("managedFields")
     item = without_ignored(write.item, live, write.manager, ignored)
     parameters = {**write.parameters(write.manager), "force": _word(force)}
-    return _apply(api, write, parameters, item, name_of(live))
+    return _apply(api, write, parameters, item, name_of(live)), item
 
 
 def _replace(api: Api, write: Write, live: Mapping[str, Any]) -> dict[str, Any]:

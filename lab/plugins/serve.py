@@ -4,10 +4,12 @@ A plugin is a subclass of `Plugin` and one call of `serve`. `Check` takes the in
 them; the rest is the subclass's. A refusal is an exception: `raise Refused("what is wrong and what to do")`.
 """
 
+import errno
 import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -129,9 +131,19 @@ def serve(plugin: Plugin, name: str, version: str) -> None:
     print(port, flush=True)
     _log.info("%s %s serves on port %d for process %d", name, version, port, engine)
     ended = threading.Event()
-    while os.getppid() == engine:
+    while os.getppid() == engine and not _refuses(sys.argv[1:2]):
         ended.wait(1.0)
     os._exit(0)  # an engine that was killed must not leave its plugins; running calls have no one to report to
+
+
+def _refuses(engine: list[str]) -> bool:
+    """Whether the engine's own address, a plugin's first argument, is closed: it may have died before we began."""
+    host, colon, port = (engine or [""])[0].rpartition(":")
+    if not colon or not port.isdigit():
+        return False
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((host, int(port))) == errno.ECONNREFUSED
 
 
 def _log_to(run: str | None, name: str) -> None:

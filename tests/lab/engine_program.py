@@ -144,15 +144,16 @@ class EngineProgram:
             outputs = getattr(result, "outputs", None) or {}
             done.outputs = {name: output.value for name, output in outputs.items()}
         if done.error:  # not in the handler: there the exception still holds on to it
-            _drop_what_the_sdk_left_open()
+            drop_what_the_sdk_left_open()
         return done
 
 
-def _drop_what_the_sdk_left_open() -> None:
+def drop_what_the_sdk_left_open() -> None:
     """A program whose engine has failed under it leaves its event loop unclosed: not a fault of the test at hand."""
     hook = sys.unraisablehook
     sys.unraisablehook = lambda _: None
     try:
-        gc.collect()
+        for _ in range(5):  # what a finalizer lets go of is collected by the next round
+            gc.collect()
     finally:
         sys.unraisablehook = hook

@@ -15,7 +15,7 @@ from lab.base.steps import Steps
 from lab.cloud.host import CloudHost
 from lab.cloud.objects import CloudObject, Objects, all_objects
 from lab.engine import Engine, find_or_build
-from tests.lab.engine_program import EngineProgram, Raw
+from tests.lab.engine_program import EngineProgram, Raw, drop_what_the_sdk_left_open
 
 pytestmark = pytest.mark.lab
 
@@ -83,9 +83,10 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def stack(tmp_path: Path, engine: Engine, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> EngineProgram:
+def stack(tmp_path: Path, engine: Engine, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineProgram]:
     environment = {"MESHVM_LAB": str(cloud.run), "MESHVM_CLOUD": str(cloud.host.socket)}
-    return EngineProgram(tmp_path / "stack", engine.binary, ("aws", "gcp", "tls"), environment, monkeypatch)
+    yield EngineProgram(tmp_path / "stack", engine.binary, ("aws", "gcp", "tls"), environment, monkeypatch)
+    drop_what_the_sdk_left_open()
 
 
 def rule(name: str, group: Any, port: int, opts: pulumi.ResourceOptions | None = None, **more: Any) -> Raw:

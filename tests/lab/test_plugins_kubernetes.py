@@ -287,6 +287,13 @@ class TestWaiting:
         )
         assert (error.id, error.state["metadata"]["name"]) == ("shop/sick", "sick")
 
+    def test_a_malformed_condition_is_refused_and_leaves_the_object_behind(self, run: Run, cluster: Cluster) -> None:
+        """So does the original: the state does not know of it."""
+        error = failure(lambda: run.create(ENTRY, entry("typo", {"pulumi.com/waitFor": "Healthy"})))
+        assert 'expected a "jsonpath=" or "condition=" prefix, got "Healthy"' in str(error)
+        assert error.id == ""
+        assert live(cluster, f"{ENTRIES}/typo")["metadata"]["name"] == "typo"
+
     def test_a_custom_resource_is_not_waited_for_unless_asked(self, run: Run) -> None:
         assert "status" not in run.create(ENTRY, entry("quick")).state
 

@@ -118,6 +118,14 @@ def test_each_kind_of_change_is_told() -> None:
     }
 
 
+def test_unknown_metadata_replaces_and_an_unknown_spec_does_not(settings: Settings) -> None:
+    """The engine asks so for what depends on an object that is deleted before it is replaced."""
+    item = {**config_map(), "apiVersion": "networking.istio.io/v1", "kind": "WorkloadEntry", "spec": {"address": "a"}}
+    renamed = compared(settings, ENTRY, state(item), {**item, "metadata": UNKNOWN}, [])
+    assert set(renamed.replaces) == {"metadata.name", "metadata.namespace"}
+    assert not compared(settings, ENTRY, state(item), {**item, "spec": UNKNOWN}, []).replaces
+
+
 @pytest.mark.parametrize(
     ("version", "kind", "old", "new"),
     [

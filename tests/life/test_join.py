@@ -1,0 +1,50 @@
+"""A machine joins, stays as it is, changes, fails and comes back: what the engine does and what the machine sees."""
+
+import re
+
+import pytest
+
+from lab.lab import healthy
+from tests.life.world import World
+
+pytestmark = pytest.mark.lab
+
+
+def test_one_up_puts_a_machine_into_the_mesh_and_the_next_one_changes_nothing(world: World) -> None:
+    machine = world.boot()
+    world.made(world.existing(machine))
+    assert [healthy(entry) for entry in world.entries()] == [True]
+
+    again = world.made(world.existing(machine))
+    assert again.steps == []
+
+
+def test_one_changed_setting_runs_the_join_alone_and_the_preview_names_it(world: World) -> None:
+    machine = world.boot()
+    world.made(world.existing(machine))
+
+    world.args["network"] = "elsewhere"
+    preview = world.stack.preview()
+    assert re.search(r'~ ISTIO_META_NETWORK *: "" => "elsewhere"', preview.text), preview.text
+    assert preview.text.count("(replace)") == 1, preview.text
+    changed = world.made(world.existing(machine))
+    assert set(changed.names("create-replacement", "delete-replaced", "replace")) == {"vm-join"}
+    assert changed.names("update") == ["vm-entry"]
+    assert "ISTIO_META_NETWORK='elsewhere'" in world.machine(machine["id"]).run(
+        "cat", "/var/lib/istio/envoy/cluster.env"
+    ).stdout
+
+
+def test_a_join_that_failed_runs_again_also_when_the_change_is_taken_back(world: World) -> None:
+    machine = world.boot()
+    world.made(world.existing(machine))
+
+    right = world.lab.package_sha256
+    proxy = {"package": world.lab.package_url, "sha256": "0" * 64}
+    world.args["proxy"] = proxy
+    failed = world.up(world.existing(machine))
+    assert f"has the checksum {right} and not {proxy['sha256']}" in failed.text
+    assert [healthy(entry) for entry in world.entries()] == [True], "what ran before still serves"
+
+    world.args.pop("proxy")
+    assert world.made(world.existing(machine)).names("create") == ["vm-join"]
