@@ -65,11 +65,12 @@ class Node:
         return "-".join(part for part in parts if part)[-253:]
 
 
-def verify(identity: Identity, node: Node) -> None:
+def verify(identity: Identity, node: Node, trust_domain: str) -> None:
     """Refuse an agent that says it is someone else than its certificate or token proves."""
     account = str(node.metadata.get("SERVICE_ACCOUNT", ""))
     if node.namespace not in {"", identity.namespace} or account not in {"", identity.account}:
-        message = f"authorization failed: no identities ({identity}) matched {node.namespace}/{account}"
+        proven = identity.spiffe(trust_domain)
+        message = f"authorization failed: no identities ([{proven}]) matched {node.namespace}/{account}"
         raise Refused("PermissionDenied", message)
 
 

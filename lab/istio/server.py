@@ -115,7 +115,7 @@ class Control:
         return {"chain": [chain], "root": self._ca.root}
 
     def _hold(self, call: Call, node: Node, identity: Identity) -> None:
-        verify(identity, node)
+        verify(identity, node, self._ca.trust_domain)
         connected = now()
         entry = self._registry.connect(node, identity, connected)
         say(f"ADS: new connection for node:{node.id}")

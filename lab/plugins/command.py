@@ -105,9 +105,7 @@ class Command(Plugin):
         record = _record(request.urn, context)
         olds = _present(inputs(request.olds))
         values = _present(_kept(inputs(request.news), olds, request.ignoreChanges))
-        unknown = {name: known.Field(known.STRING) for name in _OUTPUTS if record is not known.COPY_TO_REMOTE}
-        state = known.Record(record.name.replace("Inputs", "Outputs"), {**record.fields, **unknown})
-        if found := known.mistakes(state, olds) or known.mistakes(record, values):
+        if found := known.mistakes(_state_of(record), olds) or known.mistakes(record, values):
             raise Refused(known.decoding(found))
         if request.preview:
             return provider_pb2.UpdateResponse(properties=struct(known.wire(_preview(record, values, olds))))
@@ -125,6 +123,8 @@ class Command(Plugin):
         record = _record(request.urn, context)
         values = _present(inputs(request.properties))
         if record is not known.COPY_TO_REMOTE:
+            if found := known.mistakes(_state_of(record), values):
+                raise Refused(known.decoding(found))
             stop = Stop(self._cancelled, request.timeout)
             self._state(record, request.urn, values, values.get("delete"), _before(values), stop, context)
         return empty_pb2.Empty()
@@ -205,6 +205,13 @@ def _record(urn: str, context: grpc.ServicerContext) -> known.Record:
     if token not in _RECORDS:
         context.abort(grpc.StatusCode.NOT_FOUND, f"Resource '{token.removeprefix('command:')}' not found")
     return _RECORDS[token]
+
+
+def _state_of(record: known.Record) -> known.Record:
+    """What a state holds: the inputs, and the outputs of a command."""
+    outputs = {name: known.Field(known.STRING, required=True) for name in _OUTPUTS}
+    more = {} if record is known.COPY_TO_REMOTE else outputs
+    return known.Record(record.name.replace("Inputs", "Outputs"), {**record.fields, **more})
 
 
 def _returned(values: struct_pb2.Struct, failures: Any) -> provider_pb2.InvokeResponse:

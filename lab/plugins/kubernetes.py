@@ -64,7 +64,7 @@ class Kubernetes(Plugin):
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """End every wait."""
-        with contextlib.suppress(Unreachable):
+        with contextlib.suppress(Unreachable, Refused):  # one that was never configured waits for nothing
             self.settings.api.cancel()
         return super().Cancel(request, context)
 

@@ -85,7 +85,7 @@ class Agent:
             "agent",
             [str(self.binary), "proxy"],
             self.folder / "agent.log",
-            answers=lambda: ask(self.ports["ready"], "healthz/ready").status != 0,
+            answers=lambda: ask(self.ports["status"], "healthz/ready").status != 0,
             env={**variables, **self.variables},
             cwd=self.folder,
         )

@@ -298,11 +298,12 @@ class TestInstallation:
             ready = f"--url=http://127.0.0.1:{agent.ports['ready']}/healthz/ready"
             assert run_agent(agent.binary, "wait", ready, "--periodMillis", "10").returncode == 0
 
-    def test_before_the_configuration_came_readiness_says_so(self, rig: Rig) -> None:
+    def test_before_the_configuration_came_the_agent_says_so_and_envoy_refuses(self, rig: Rig) -> None:
         with rig.agent(rig.namespace(), "no token") as agent:
-            reply = ask(agent.ports["ready"], "healthz/ready")
+            reply = ask(agent.ports["status"], "healthz/ready")
             assert reply.status == 503
             assert "config not received from XDS server" in reply.text
+            assert ask(agent.ports["ready"], "healthz/ready").status == 0
 
 
 @pytest.mark.lab
@@ -342,7 +343,7 @@ class TestPackage:
         agent.start()
         try:
             assert agent.says("generated new workload certificate")
-            assert ask(agent.ports["ready"], "healthz/ready").status == 503
+            assert ask(agent.ports["status"], "healthz/ready").status == 503
         finally:
             agent.stop()
 

@@ -1,11 +1,14 @@
 """What the stand-in of the Kubernetes plugin decides without a cluster, as the original does."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
 
 from lab.plugins import kubernetes_objects as objects
+from lab.plugins.kubernetes import Kubernetes
 from lab.plugins.kubernetes_api import Unreachable, load
 from lab.plugins.kubernetes_await import expressions, limit, propagation
 from lab.plugins.kubernetes_check import checked, compared
@@ -32,6 +35,11 @@ def config_map(name: Any = "facts", **more: Any) -> dict[str, Any]:
 
 def state(item: dict[str, Any], **live: Any) -> dict[str, Any]:
     return objects.state_of(item, {**item, **live}, item, "v1", "manager")
+
+
+def test_a_plugin_that_was_never_configured_can_be_cancelled() -> None:
+    """The engine cancels a plugin at its end, also one that it only asked for its version."""
+    assert Kubernetes().Cancel(empty_pb2.Empty(), Mock()) == empty_pb2.Empty()
 
 
 def test_a_type_token_names_version_and_kind() -> None:

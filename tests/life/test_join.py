@@ -21,11 +21,12 @@ def test_one_up_puts_a_machine_into_the_mesh_and_the_next_one_changes_nothing(wo
 
 def test_one_changed_setting_runs_the_join_alone_and_the_preview_names_it(world: World) -> None:
     machine = world.boot()
+    world.args["network"] = "here"
     world.made(world.existing(machine))
 
     world.args["network"] = "elsewhere"
     preview = world.stack.preview()
-    assert re.search(r'~ ISTIO_META_NETWORK *: "" => "elsewhere"', preview.text), preview.text
+    assert re.search(r'~ ISTIO_META_NETWORK *: "here" => "elsewhere"', preview.text), preview.text
     assert preview.text.count("(replace)") == 1, preview.text
     changed = world.made(world.existing(machine))
     assert set(changed.names("create-replacement", "delete-replaced", "replace")) == {"vm-join"}

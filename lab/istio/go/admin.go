@@ -32,12 +32,16 @@ func (a *agent) serveStatus() error {
 	admin.HandleFunc("/stats", a.answerStats)
 	admin.HandleFunc("/stats/prometheus", a.answerMetrics)
 	p := a.settings.ports
-	for address, mux := range map[string]http.Handler{
-		fmt.Sprintf(":%d", p.ready):          ready,
+	// Envoy opens its listeners when it has its configuration: until then 15021 and 15090 refuse a connection.
+	a.late = map[string]http.Handler{fmt.Sprintf(":%d", p.ready): ready, fmt.Sprintf(":%d", p.prometheus): metrics}
+	return serveOn(map[string]http.Handler{
 		fmt.Sprintf(":%d", p.status):         status,
-		fmt.Sprintf(":%d", p.prometheus):     metrics,
 		fmt.Sprintf("127.0.0.1:%d", p.admin): admin,
-	} {
+	})
+}
+
+func serveOn(handlers map[string]http.Handler) error {
+	for address, mux := range handlers {
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			return fmt.Errorf("cannot listen: %w", err)
@@ -96,10 +100,11 @@ func (a *agent) answerCertificates(w http.ResponseWriter, _ *http.Request) {
 	a.mutex.Unlock()
 	all := []any{}
 	if current != nil {
-		all = append(all, map[string]any{
+		one := map[string]any{
 			"ca_cert":    []any{certificateJSON(current.root)},
 			"cert_chain": []any{certificateJSON(current.leaf)},
-		})
+		}
+		all = append(all, one, one) // Envoy lists the same pair once for each listener and cluster that uses it
 	}
 	asJSON(w, map[string]any{"certificates": all})
 }

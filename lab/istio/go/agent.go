@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"sync"
@@ -16,6 +17,7 @@ type agent struct {
 	settings *settings
 	started  time.Time
 	traffic  *traffic
+	late     map[string]http.Handler // what is served from the first configuration on
 
 	mutex    sync.Mutex
 	workload *workload
@@ -62,7 +64,7 @@ func (a *agent) keepCertified() {
 	for attempt := 0; ; {
 		signed, keyPEM, reply, err := a.settings.sign()
 		if err != nil {
-			failure("citadelclient", "Failed to sign CSR: %v", err)
+			failure("citadelclient", "failed to sign CSR: create certificate: %v", err)
 			warn("sds", "failed to warm certificate: failed to generate workload certificate: create certificate: %v", err)
 			time.Sleep(backoff(attempt))
 			attempt++
@@ -155,6 +157,9 @@ func (a *agent) configured(c *call, config *pushed) {
 	a.call = c
 	a.updates++
 	if a.updates == 1 {
+		if err := serveOn(a.late); err != nil {
+			failure("", "%v", err)
+		}
 		info("xdsproxy", "connected to delta upstream XDS server: %s", a.settings.discovery)
 		fmt.Fprintln(os.Stderr, "all dependencies initialized. starting workers")
 	}

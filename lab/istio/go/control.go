@@ -59,7 +59,7 @@ func (c *call) send(message map[string]any) error {
 func (c *call) receive() (*answer, error) {
 	reply := &answer{}
 	if err := c.decoder.Decode(reply); err != nil {
-		return nil, unavailable(err)
+		return nil, unavailable(fmt.Errorf("error reading server preface: %w", err))
 	}
 	if reply.Error != nil {
 		return nil, reply.Error

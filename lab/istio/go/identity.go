@@ -35,7 +35,7 @@ func clientCertificate(dir string) (*tls.Certificate, error) {
 	chainPath, keyPath := filepath.Join(dir, "cert-chain.pem"), filepath.Join(dir, "key.pem")
 	leaf, err := firstCertificate(chainPath)
 	if err != nil {
-		warn("", "cannot parse the cert chain, using token instead: %v", err)
+		warn("", "cannot parse the cert chain, using token instead: failed to read the cert, error is %v", err)
 		return none, nil
 	}
 	if time.Now().After(leaf.NotAfter) {
