@@ -168,6 +168,8 @@ class HttpProbeArgs(TypedDict):
 
     port: int
     """Port to ask."""
+    host: NotRequired[str]
+    """Address to ask. Default: the machine's `address`."""
     path: NotRequired[str]
     """Path. Default: `/`."""
     scheme: NotRequired[str]
@@ -181,6 +183,9 @@ class TcpProbeArgs(TypedDict):
 
     port: int
     """Port to connect to."""
+    host: NotRequired[str]
+    """Address to connect to. Default: `127.0.0.1`; name another one when the application does not listen there. Not the
+    machine's own `address`: there it is the sidecar that accepts."""
 
 
 class ExecProbeArgs(TypedDict):

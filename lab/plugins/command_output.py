@@ -10,6 +10,9 @@ from typing import Final
 import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
+from lab.plugins.serve import Refused
+
+_LINE_LIMIT: Final = 64 * 1024  # bytes; Go's bufio.Scanner
 _CONTROLS: Final[Mapping[str, str]] = {
     "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'
 }  # fmt: skip
@@ -62,6 +65,7 @@ class Output:
         self._parts: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
         self._both = bytearray()
         self._line = bytearray()
+        self._endless = False
         self._lock = threading.Lock()
 
     def feed(self, stream: str, data: bytes) -> None:
@@ -74,11 +78,20 @@ class Output:
             self._line += data
             *lines, rest = bytes(self._line).split(b"\n")
             self._line = bytearray(rest)
+            self._endless = self._endless or any(len(line) >= _LINE_LIMIT for line in (*lines, rest))
             for line in lines:
                 self._say(readable(line.removesuffix(b"\r")))
 
     def end(self) -> None:
-        """No more will come: the last line may have no end."""
+        """No more will come: the last line may have no end.
+
+        :raises Refused: where the original would hang for ever, as it does after a line that is too long to be logged.
+        """
+        if self._endless:
+            raise Refused(
+                "the command printed a line of 64 KiB or more, after which pulumi-command hangs: "
+                "let it print shorter lines, or set `logging` to none"
+            )
         with self._lock:
             if self._line:
                 self._say(readable(bytes(self._line).removesuffix(b"\r")))

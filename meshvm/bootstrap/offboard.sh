@@ -13,6 +13,7 @@ offboard() {
 	if [ -x /usr/local/bin/pilot-agent ]; then
 		(cd / && pilot-agent istio-iptables --cleanup-only) || log "the rules could not be cleaned, there may be none"
 	fi
+	remove_rules
 	ours package && remove_package
 	remove_files
 	hosts_block ""
@@ -23,6 +24,32 @@ offboard() {
 	systemctl reset-failed istio 2>/dev/null
 	rm -rf "$STATE" /run/meshvm.lock
 	return 0
+}
+
+# The agent cleans one variant of iptables, and not always the one that it had put the rules into: what it leaves in
+# either is taken out here. The old variant is looked at only where its tables are in the kernel, because looking puts
+# them there.
+remove_rules() {
+	for family in iptables ip6tables; do
+		for variant in nft legacy; do
+			tool=$family-$variant
+			command -v "$tool-save" >/dev/null || continue
+			[ "$variant" = nft ] || [ -s "/proc/net/$(echo $family | sed 's/tables/_tables/')_names" ] || continue
+			for table in nat mangle raw; do remove_chains "$tool" "$table"; done
+		done
+	done
+}
+
+# remove_chains TOOL TABLE: the jumps into Istio's chains, then the chains. Istio's rules have no quoted words.
+remove_chains() {
+	saved=$("$1-save" -t "$2") || return 0
+	printf '%s\n' "$saved" | sed -n '/^-A [A-Z]* .*-j ISTIO_/s/^-A //p' | while read -r rule; do
+		# shellcheck disable=SC2086 # a rule is words
+		"$1" -w -t "$2" -D $rule
+	done
+	chains=$(printf '%s\n' "$saved" | sed -n 's/^:\(ISTIO_[A-Z_]*\) .*/\1/p')
+	for chain in $chains; do "$1" -w -t "$2" -F "$chain"; done
+	for chain in $chains; do "$1" -w -t "$2" -X "$chain"; done
 }
 
 # dpkg takes /usr/local/bin with it when nothing else is in there.

@@ -48,7 +48,8 @@ ask_once() {
 # shellcheck disable=SC2034 # status in join.sh prints expiry
 verify_identity() {
 	certificates=$(admin certs) || give_up "Envoy's admin port does not answer; the log is /var/log/istio/istio.log on the machine"
-	spiffe=$(printf '%s' "$certificates" | field uri)
-	expiry=$(printf '%s' "$certificates" | tr -d '\n' | sed 's/.*"cert_chain"//' | field expiration_time)
+	chain=$(printf '%s' "$certificates" | tr -d '\n' | sed 's/.*"cert_chain"//')
+	spiffe=$(printf '%s' "$chain" | field uri)
+	expiry=$(printf '%s' "$chain" | field expiration_time)
 	[ "$spiffe" = "$MESHVM_SPIFFE_ID" ] || give_up "the machine has the identity ${spiffe:-(none)} and not $MESHVM_SPIFFE_ID; check service_account and mesh"
 }

@@ -61,19 +61,26 @@ def mesh_config(config: Mapping[str, Any]) -> str:
 
 
 def readiness_probe(probe: Mapping[str, Any] | None, ports: list[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The readiness probe as ProxyConfig has it; TCP on the first port when none is given, none without ports."""
+    """The readiness probe as ProxyConfig has it; TCP on the first port when none is given, none without ports.
+
+    The agent asks by TCP as the proxy's user, whose connections to the machine's own address Istio's rules send to Envoy,
+    and Envoy accepts whether or not the application listens. So TCP asks 127.0.0.1, which the rules leave alone, unless
+    told otherwise. HTTP is asked from an address that the rules know.
+    """
     if not ports:
         return None
     given = probe or {"tcp": {"port": ports[0]["number"]}}
     result: dict[str, Any] = {}
     if http := given.get("http"):
         result["httpGet"] = {"path": http.get("path") or "/", "port": http["port"]}
+        if http.get("host"):
+            result["httpGet"]["host"] = http["host"]
         if http.get("scheme"):
             result["httpGet"]["scheme"] = http["scheme"]
         if http.get("headers"):
             result["httpGet"]["httpHeaders"] = [{"name": k, "value": v} for k, v in sorted(http["headers"].items())]
     if tcp := given.get("tcp"):
-        result["tcpSocket"] = {"port": tcp["port"]}
+        result["tcpSocket"] = {"host": tcp.get("host") or _LOOPBACK, "port": tcp["port"]}
     if command := given.get("exec"):
         result["exec"] = {"command": list(command["command"])}
     for key, name in _TIMES.items():
@@ -82,6 +89,7 @@ def readiness_probe(probe: Mapping[str, Any] | None, ports: list[Mapping[str, An
     return result
 
 
+_LOOPBACK: Final = "127.0.0.1"
 _TIMES: Final = {
     "initial_delay_seconds": "initialDelaySeconds",
     "timeout_seconds": "timeoutSeconds",

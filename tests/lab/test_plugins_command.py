@@ -91,6 +91,15 @@ def test_logging_none_tells_the_engine_nothing(plugin: CommandPlugin) -> None:
     assert plugin.said == [("INFO", "b")]
 
 
+def test_a_line_that_would_hang_the_original_is_an_error(plugin: CommandPlugin) -> None:
+    if plugin.real:
+        pytest.skip("the real plugin hangs for ever after a line of 64 KiB")
+    endless = {"create": "head -c 70000 /dev/zero | tr '\\0' a"}
+    with pytest.raises(RefusedError, match="a line of 64 KiB or more, after which pulumi-command hangs"):
+        plugin.create(LOCAL, endless)
+    assert len(plugin.create(LOCAL, {**endless, "logging": "none"})[1]["stdout"]) == 70000
+
+
 def test_local_run_runs_at_once(plugin: CommandPlugin) -> None:
     assert plugin.run({"command": "echo hi"}) == {"command": "echo hi", "stdout": "hi", "stderr": ""}
 

@@ -155,5 +155,5 @@ def test_a_type_that_does_not_exist_is_refused_by_name(plugin: CommandPlugin) ->
 
 
 def test_a_state_without_its_outputs_is_refused(plugin: CommandPlugin) -> None:
-    with pytest.raises(RefusedError, match="Missing required field 'stderr' on 'remote.CommandOutputs'"):
+    with pytest.raises(RefusedError, match=r"Missing required field 'stderr' on 'remote.CommandOutputs'"):
         plugin.update(REMOTE, {**BASE, "stdout": "out"}, BASE, preview=True)

@@ -48,4 +48,19 @@ def test_a_join_that_failed_runs_again_also_when_the_change_is_taken_back(world:
     assert [healthy(entry) for entry in world.entries()] == [True], "what ran before still serves"
 
     world.args.pop("proxy")
-    assert world.made(world.existing(machine)).names("create") == ["vm-join"]
+    assert world.made(world.existing(machine)).names("create", "create-replacement") == ["vm-join"]
+
+
+def test_by_default_a_port_that_nobody_listens_on_gets_no_traffic(world: World) -> None:
+    """The default probe asks the application and not the sidecar that stands before it."""
+    machine = world.boot(silent=True)
+    world.args["probe"] = {"tcp": {"port": 9080}, "period_seconds": 1}
+    world.args["healthy_seconds"] = 5
+    silent = world.up(world.existing(machine))
+    assert "the application did not answer its probe within 5 s" in silent.text
+    assert [healthy(entry) for entry in world.entries()] == [False]
+
+    world.machine(machine["id"]).run("systemctl", "enable", "--now", "ratings")
+    world.args["healthy_seconds"] = 15
+    world.made(world.existing(machine))
+    assert [healthy(entry) for entry in world.entries()] == [True]

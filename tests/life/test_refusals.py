@@ -1,0 +1,228 @@
+"""What does a user read when something refuses: one sentence, as the last word, and after it the next `up` goes on."""
+
+import re
+import socket
+import stat
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import pytest
+
+import meshvm
+from lab.lab import healthy
+from lab.machines.machine import Machine
+from lab.stack import Outcome
+from tests.lab.keys import make_key
+from tests.life.world import World
+
+pytestmark = pytest.mark.lab
+
+Given = dict[str, Any]
+
+
+def with_mesh(world: World, machine: Given, **changes: str) -> Callable[[], None]:
+    """A program whose MeshVm is told something else about the mesh than the truth."""
+
+    def program() -> None:
+        expansion, on = world.mesh()
+        mesh = expansion.mesh.apply(lambda known: {**known, **changes})
+        args = world.vm_args(machine["id"], machine["private_ip"], machine["public_ip"])
+        meshvm.MeshVm("vm", cast("meshvm.MeshVmArgs", {**args, "mesh": mesh}), on)
+
+    return program
+
+
+def last_words(failed: Outcome, resource: str) -> str:
+    """The last line of what the CLI says of a resource that failed."""
+    assert failed.error, "the up was to fail"
+    assert "Traceback" not in failed.text + failed.error
+    blocks = re.split(r"^  (?=\S)", failed.text.split("Diagnostics:", 1)[-1].split("\nOutputs:")[0], flags=re.MULTILINE)
+    block = next((one for one in blocks if f"({resource})" in one.splitlines()[0]), "")
+    assert block, f"nothing is said of {resource}:\n{failed.text}"
+    lines = [line.strip() for line in block.splitlines()[1:] if line.strip() and not line.startswith("Resources:")]
+    return lines[-1]
+
+
+def refused(world: World, program: Callable[[], None], resource: str, *words: str) -> str:
+    """An `up` that fails at a resource, with these words in the last line of its error."""
+    said = last_words(world.up(program), resource)
+    print(f"SAID {said}")
+    for word in words:
+        assert word in said, said
+    return said
+
+
+def joined(world: World, program: Callable[[], None]) -> None:
+    """The cause is mended: the next `up` goes on from there."""
+    world.made(program)
+    assert [healthy(entry) for entry in world.entries()] == [True]
+
+
+def login(world: World, machine: Given, **changes: Any) -> None:
+    """Log in another way than the world does; a key that is None is left out."""
+    ssh = {**world.vm_args("", "", machine["public_ip"])["ssh"], "dial_attempts": 1, **changes}
+    world.args["ssh"] = {key: value for key, value in ssh.items() if value is not None}
+
+
+def test_who_cannot_log_in_is_told_why(world: World) -> None:
+    given = world.boot()
+    machine, program = world.machine(given["id"]), world.existing(given)
+    machine.run("useradd", "--create-home", "asked")
+    machine.run("chpasswd", stdin="asked:right\n")
+    stranger = make_key(world.folder / "stranger")
+    nobody = world.lab.network.host_public_ip.rpartition(".")[0] + ".254"
+
+    login(world, given, host_key=stranger.public)
+    refused(world, program, "vm-host", "host key mismatch")
+    login(world, given, port=2)
+    refused(world, program, "vm-host", f"dial tcp {given['public_ip']}:2: connect: connection refused")
+    login(world, given, host=nobody)
+    refused(world, program, "vm-host", f"dial tcp {nobody}:22: connect: no route to host")
+    login(world, given, private_key=stranger.file.read_text())
+    refused(world, program, "vm-host", "ssh: unable to authenticate", "publickey")
+    login(world, given, private_key=None, user="asked", password="wrong")
+    refused(world, program, "vm-host", "ssh: unable to authenticate", "password")
+    login(world, given, private_key=None, user="asked", password="right")
+    refused(world, program, "vm-host", "asked on", "may not use sudo without a password", "allow that (NOPASSWD)")
+
+    del world.args["ssh"]
+    joined(world, program)
+
+
+def overlay(machine: Machine, path: str, *options: str) -> None:
+    """Another file system in the place of a folder."""
+    machine.run("mkdir", "-p", path)
+    machine.run("mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", path)
+
+
+def test_a_machine_that_cannot_be_joined_is_refused_before_anything_is_changed(world: World) -> None:
+    given = world.boot()
+    machine, program = world.machine(given["id"]), world.existing(given)
+
+    release = machine.path("/etc/os-release")
+    kept = release.read_text()
+    release.write_text("ID=plan9\n")
+    refused(world, program, "vm-host", "the system plan9 is not supported", "Debian, Ubuntu and the Red Hat family")
+    release.write_text(kept)
+
+    uname = machine.path("/usr/local/bin/uname")
+    uname.write_text('#!/bin/sh\n[ "$1" = -m ] && echo riscv64 || exec /usr/bin/uname "$@"\n')
+    uname.chmod(0o755)
+    refused(world, program, "vm-host", "the architecture riscv64 is not supported", "x86_64 and aarch64")
+    uname.unlink()
+
+    machine.run("mv", "/usr/sbin/iptables", "/root/iptables")
+    refused(world, program, "vm-host", "the command iptables is missing; run: apt-get install iptables")
+    machine.run("mv", "/root/iptables", "/usr/sbin/iptables")
+
+    overlay(machine, "/usr/local", "size=1m")
+    refused(world, program, "vm-host", "/usr/local has 1 MiB free and the sidecar needs 256; free some and run")
+    machine.run("mount", "-o", "remount,ro", "/usr/local")
+    refused(world, program, "vm-host", "/usr/local cannot be written", "full or read-only")
+    machine.run("umount", "/usr/local")
+
+    overlay(machine, "/var/lib/meshvm", "size=1m", "ro")
+    refused(world, program, "vm-host", "cannot write to /var/lib/meshvm", "Free it and run the update again")
+    machine.run("umount", "/var/lib/meshvm")
+
+    assert not machine.path("/var/lib/meshvm/mark").exists()
+    joined(world, program)
+
+
+def test_a_package_that_cannot_be_had_is_named_with_its_reason(world: World) -> None:
+    given = world.boot()
+    machine, program = world.machine(given["id"]), world.existing(given)
+    right = world.lab.package_sha256
+
+    def proxy(package: str, sha256: str = right) -> None:
+        world.args["proxy"] = {"package": package, "sha256": sha256}
+
+    gone = world.lab.package_url.replace("istio-sidecar", "gone")
+    proxy(gone)
+    refused(world, program, "vm-join", f"the package {gone} cannot be fetched", "404", "check proxy.package")
+    proxy("/srv/istio-sidecar.deb")
+    refused(world, program, "vm-join", "the package /srv/istio-sidecar.deb cannot be read on the machine; put it there")
+    proxy(world.lab.package_url, "0" * 64)
+    refused(world, program, "vm-join", f"has the checksum {right} and not {'0' * 64}; give the right proxy.sha256")
+    proxy(world.lab.package_url)
+    overlay(machine, "/var/lib/meshvm", "size=1m")
+    machine.path("/var/lib/meshvm/mark").write_text(given["id"])
+    refused(world, program, "vm-join", "cannot be fetched", "full", "run the update again")
+    machine.run("umount", "/var/lib/meshvm")
+
+    assert machine.run("getent", "passwd", "istio-proxy", check=False).stdout == ""
+    joined(world, program)
+
+
+def test_a_cluster_that_lacks_or_refuses_something_is_quoted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshvm.expansion._ROOT_CERTIFICATE_SECONDS", 1)
+    given = world.boot()
+    program, name = world.existing(given), world.name
+
+    world.name = f"{name}-gone"
+    failed = world.up(program)
+    assert "Traceback" not in failed.text
+    print("NAMESPACE", failed.text)
+    world.name = name
+
+    world.args["service_account"] = "nobody"
+    refused(world, program, "vm-join", f"the service account {name}/nobody is not in the cluster; create the account")
+    del world.args["service_account"]
+    world.args["kubeconfig"] = str(world.lab.cluster.kubeconfig_for("stranger"))
+    refused(world, program, "vm-join", f"{name}/ratings", '"stranger" cannot create', "give these credentials the right")
+    del world.args["kubeconfig"]
+    joined(world, program)
+
+
+def test_a_sidecar_that_does_not_get_ready_says_what_it_waits_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = world.boot()
+    machine = world.machine(given["id"])
+    nobody = f"{world.lab.network.host_ip.rpartition('.')[0]}.254"
+    with monkeypatch.context() as shorter:
+        shorter.setattr("meshvm.bootstrap.values.READY_SECONDS", 8)
+        for gateway, words in {
+            nobody: f"the gateway {nobody} does not answer on port 15012 from the machine; check the firewall rules",
+        }.items():
+            refused(world, with_mesh(world, given, gatewayAddress=gateway), "vm-join", "within 8 s", words)
+        refused(world, with_mesh(world, given, clusterId="other"), "vm-join", "check that the cluster id is the one")
+        stranger = _root_of_another_mesh()
+        refused(world, with_mesh(world, given, rootCertificate=stranger), "vm-join", "do not belong together")
+    away = {"gatewayAddress": "gateway.invalid", "gatewayAddressKind": "host"}
+    refused(world, with_mesh(world, given, **away), "vm-join", "the gateway gateway.invalid does not resolve on the")
+    assert machine.run("systemctl", "is-active", "istio", check=False).stdout.strip() != "active"
+    joined(world, world.existing(given))
+
+
+def _root_of_another_mesh() -> str:
+    from lab.istio.ca import MeshCA
+
+    return MeshCA.create().root
+
+
+def test_an_application_that_never_answers_fails_the_gate_and_gets_no_traffic(world: World) -> None:
+    given = world.boot(silent=True)
+    program = world.existing(given)
+    world.args["healthy_seconds"] = 3
+    said = refused(world, program, "vm-gate", "the application did not answer its probe within 3 s", "gets no traffic")
+    assert "mend the application or `probe`, then run the update again" in said
+    assert [healthy(entry) for entry in world.entries()] == [False]
+
+    del world.args["healthy_seconds"]
+    world.machine(given["id"]).run("systemctl", "enable", "--now", "ratings")
+    joined(world, program)
+
+
+def test_a_preview_contacts_no_machine(world: World) -> None:
+    with socket.create_server((world.lab.network.host_public_ip, 0)) as listening:
+        listening.setblocking(False)
+        host, port = listening.getsockname()
+        given = {"id": "someone", "private_ip": host, "public_ip": host}
+        login(world, given, port=port)
+        world.stack.program = world.existing(given)
+        preview = world.stack.preview()
+        assert not preview.error, preview.text
+        assert "vm-join" in preview.text
+        with pytest.raises(BlockingIOError):
+            listening.accept()
