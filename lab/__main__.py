@@ -3,12 +3,13 @@
 import signal
 import sys
 
+from lab.bench import bench
 from lab.demo import demo
 
 
 def main() -> int:
     """Run what the first argument names."""
-    actions = {"demo": demo}
+    actions = {"demo": demo, "bench": bench}
     if len(sys.argv) < 2 or sys.argv[1] not in actions:
         print(f"usage: python -m lab {'|'.join(actions)}", file=sys.stderr)
         return 2

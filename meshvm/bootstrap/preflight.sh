@@ -9,11 +9,11 @@ preflight() {
 	esac
 	[ -r /etc/os-release ] || fail "there is no /etc/os-release, so the system is not known; supported are Debian, Ubuntu and the Red Hat family"
 	# shellcheck disable=SC1091
-	family=$(. /etc/os-release && echo " ${ID-} ${ID_LIKE-} ")
+	family=" $(. /etc/os-release && echo "${ID:-linux}${ID_LIKE:+ $ID_LIKE}") "
 	case $family in
 	*" debian "* | *" ubuntu "*) INSTALL="apt-get install" NEEDED="dpkg" ;;
 	*" rhel "* | *" fedora "* | *" centos "*) INSTALL="dnf install" NEEDED="rpm" ;;
-	*) fail "the system$family is not supported; supported are Debian, Ubuntu and the Red Hat family" ;;
+	*) fail "the system${family}is not supported; supported are Debian, Ubuntu and the Red Hat family" ;;
 	esac
 	for name in iptables ip sudo hostname sha256sum $NEEDED; do
 		command -v "$name" >/dev/null || fail "the command $name is missing; run: $INSTALL $(package_of "$name")"

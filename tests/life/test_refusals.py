@@ -36,10 +36,10 @@ def last_words(failed: Outcome, resource: str) -> str:
     """The last line of what the CLI says of a resource that failed."""
     assert failed.error, "the up was to fail"
     assert "Traceback" not in failed.text + failed.error
-    blocks = re.split(r"^  (?=\S)", failed.text.split("Diagnostics:", 1)[-1].split("\nOutputs:")[0], flags=re.MULTILINE)
+    blocks = re.split(r"^  (?=\S)", failed.text.split("Diagnostics:", 1)[-1].split("\nResources:")[0], flags=re.MULTILINE)
     block = next((one for one in blocks if f"({resource})" in one.splitlines()[0]), "")
     assert block, f"nothing is said of {resource}:\n{failed.text}"
-    lines = [line.strip() for line in block.splitlines()[1:] if line.strip() and not line.startswith("Resources:")]
+    lines = [line.strip() for line in block.splitlines()[1:] if line.strip()]
     return lines[-1]
 
 
