@@ -92,7 +92,9 @@ def _no_change(lab: Lab, machine: Machine, key: Path) -> None:
         f"an up with no change: {medians['with']:.2f} s with meshvm, {medians['without']:.2f} s for the same resources "
         f"declared without it (median of {_REPEATS})"
     )
-    lab.steps.say(f"  ratio: {medians['with'] / medians['without']:.2f} (at most 1.10, one token request a VM included)")
+    lab.steps.say(
+        f"  ratio: {medians['with'] / medians['without']:.2f} (at most 1.10, one token request a VM included)"
+    )
 
 
 def _with_meshvm(lab: Lab, machine: Machine, key: Path) -> Callable[[], None]:

@@ -18,7 +18,9 @@ from lab.cluster.cluster import Cluster
 from lab.istio import objects
 from lab.istio.install import install, serve_package
 from lab.istio.istiod import Istiod
-from lab.istio.package import package
+from lab.istio.package import VERSION, package
+from lab.istio.real import find_real
+from lab.istio.real_istiod import RealIstiod
 from lab.machines.network import Network
 from lab.machines.root import Root
 from lab.stack import environment
@@ -90,19 +92,23 @@ class Lab:
         self._start_mesh()
 
     def _start_mesh(self) -> None:
-        sidecar = package(self.steps)
+        real, why_not = find_real(self.steps, self.folder / "fetched")
+        sidecar = real or package(self.steps)
         server = serve_package(sidecar.deb, self.folder / "packages", self.network.host_ip)
         self._running.callback(server.stop)
         self.package_url, self.package_sha256 = server.url, sidecar.sha256
+        kind = f"real ({real.version})" if real else f"stand-in{why_not and f' ({why_not})'}"
         with self.steps.step("istiod") as found:
-            install(self.cluster, self.network.host_ip)
+            install(self.cluster, self.network.host_ip, version=real.version if real else VERSION)
             self.namespace(NAMESPACE)
-            self.istiod = Istiod(self.folder, self.cluster, self.network.host_ip)
+            place = (self.folder, self.cluster, self.network.host_ip)
+            self.istiod: Istiod | RealIstiod = RealIstiod(*place, real.discovery) if real else Istiod(*place)
             self._running.callback(self.istiod.stop)
             self.istiod.start()
             self.istiod.ready()
-            found(f"stand-in, answers at {self.network.host_ip}:15012")
-        self.parts["istiod"] = self.parts["sidecar package"] = "stand-in"
+            found(f"{kind}, answers at {self.network.host_ip}:15012")
+        self.parts["istiod"] = kind
+        self.parts["sidecar package"] = f"real ({real.deb.name})" if real else kind
 
     def namespace(self, name: str) -> None:
         """Make a namespace."""

@@ -3,7 +3,9 @@
 Programs run inline by the Automation API, which needs no language plugin.
 """
 
+import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -136,8 +138,19 @@ class Stack:
             operation(on_output=output, on_event=lambda event: _note(outcome, event), color="never", **options)
         except auto.CommandError as error:
             outcome.error = str(error)
+            _collect_program()
         outcome.text = "\n".join(lines)
         return outcome
+
+
+def _collect_program() -> None:
+    """The Automation API leaves the coroutines of a program half done when the engine went first. They complain when
+    they are collected: now, to nobody, and not in the middle of something else."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 _ENGINE: Final = {

@@ -20,9 +20,7 @@ class Network(pulumi.ComponentResource):
         way_out = aws.ec2.Route(
             name, route_table_id=routes.id, destination_cidr_block="0.0.0.0/0", gateway_id=internet.id, opts=here
         )
-        subnet = aws.ec2.Subnet(
-            name, vpc_id=vpc.id, cidr_block="10.20.1.0/24", map_public_ip_on_launch=True, opts=here
-        )
+        subnet = aws.ec2.Subnet(name, vpc_id=vpc.id, cidr_block="10.20.1.0/24", map_public_ip_on_launch=True, opts=here)
         aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=routes.id, opts=here)
         group = aws.ec2.SecurityGroup(name, vpc_id=vpc.id, description="Bookinfo on a virtual machine", opts=here)
         for protocol, port in (("tcp", 443), ("tcp", 80), ("udp", 53)):

@@ -63,9 +63,9 @@ def mesh_config(config: Mapping[str, Any]) -> str:
 def readiness_probe(probe: Mapping[str, Any] | None, ports: list[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The readiness probe as ProxyConfig has it; TCP on the first port when none is given, none without ports.
 
-    The agent asks by TCP as the proxy's user, whose connections to the machine's own address Istio's rules send to Envoy,
-    and Envoy accepts whether or not the application listens. So TCP asks 127.0.0.1, which the rules leave alone, unless
-    told otherwise. HTTP is asked from an address that the rules know.
+    The agent asks by TCP as the proxy's user, whose connections to the machine's own address Istio's rules send to
+    Envoy, and Envoy accepts whether or not the application listens. So TCP asks 127.0.0.1, which the rules leave alone,
+    unless told otherwise. HTTP is asked from an address that the rules know.
     """
     if not ports:
         return None
