@@ -43,8 +43,8 @@ class MeshVm(pulumi.ComponentResource):
     entry_name: pulumi.Output[str]
     """Name of its WorkloadEntry."""
     status: pulumi.Output[Mapping[str, Any]]
-    """What the last join verified on the machine: proxyVersion, spiffeId, certificateExpiry, ready, request (one
-    request through the sidecar, or why none was made) and when."""
+    """What the last join verified on the machine: proxyVersion, spiffeId, certificateExpiry, ready, configuration
+    (`received` from istiod), request (one request through the sidecar, or why none was made) and when."""
     flows: pulumi.Output[Sequence[str]]
     """The flows that were opened for it, one sentence each."""
 

@@ -12,6 +12,7 @@ main() {
 	write_settings && restart=0
 	start_sidecar
 	wait_ready || give_up "the sidecar was not ready within $MESHVM_READY_SECONDS s: $(why_not_ready)"
+	verify_configuration
 	verify_identity
 	identity >"$STATE/identity"
 	status >"$STATE/status"
@@ -53,9 +54,9 @@ give_up() {
 }
 
 # What was verified, as JSON: the output `status` of the MeshVm.
-# shellcheck disable=SC2154 # spiffe and expiry are set by verify_identity
+# shellcheck disable=SC2154 # verify.sh sets spiffe, expiry and configuration
 status() {
-	printf '{"proxyVersion":"%s","spiffeId":"%s","certificateExpiry":"%s","ready":"true","request":"%s","when":"%s","run":"%s"}\n' \
-		"$(cd / && pilot-agent version -s | head -n 1 | sed 's/^.*: *//')" "$spiffe" "$expiry" "$(ask_once)" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$MESHVM_RUN"
+	printf '{"proxyVersion":"%s","spiffeId":"%s","certificateExpiry":"%s","ready":"true","configuration":"%s","request":"%s","when":"%s","run":"%s"}\n' \
+		"$(cd / && pilot-agent version -s | head -n 1 | sed 's/^.*: *//')" "$spiffe" "$expiry" "$configuration" "$(ask_once)" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$MESHVM_RUN"
 }
 

@@ -44,6 +44,14 @@ ask_once() {
 	esac
 }
 
+# Envoy has taken at least one set of listeners from istiod.
+# shellcheck disable=SC2034 # status in join.sh prints configuration
+verify_configuration() {
+	taken=$(admin stats | sed -n 's/^listener_manager\.lds\.update_success: //p')
+	[ "${taken:-0}" -gt 0 ] || give_up "Envoy has no listeners from istiod; the log is /var/log/istio/istio.log on the machine"
+	configuration=received
+}
+
 # The certificate that Envoy really uses.
 # shellcheck disable=SC2034 # status in join.sh prints expiry
 verify_identity() {
