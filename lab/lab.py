@@ -26,8 +26,10 @@ from lab.machines.root import Root
 from lab.stack import environment
 
 CHECKOUT: Final = Path(__file__).parents[1]
-# The plugins that have a stand-in; a real one on PATH or in Pulumi's home replaces it.
+# The plugins that have a stand-in; a real one on PATH or in Pulumi's home replaces it, but for the clouds': a user's
+# installed plugin would make instances in the user's account, and no lab machine.
 _PLUGINS: Final = ("aws", "command", "gcp", "kubernetes", "tls")
+_CLOUDS: Final = ("aws", "gcp")
 NAMESPACE: Final = "bookinfo"
 
 
@@ -142,7 +144,7 @@ def prepare_engine(folder: Path, steps: Steps, parts: dict[str, str]) -> str:
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "pulumi").symlink_to(found.binary)
     for name in _PLUGINS:
-        real = _real_plugin(name)
+        real = None if name in _CLOUDS else _real_plugin(name)
         parts[f"plugin {name}"] = "real" if real else "stand-in"
         target = folder / "bin" / f"pulumi-resource-{name}"
         if real:

@@ -136,8 +136,20 @@ class Cluster:
                 return self._data(namespace, "istio-ca-root-cert", "root-cert.pem")
             except ClusterError as error:
                 if error.unreachable or time.monotonic() >= end:
+                    if self._absent(namespace):
+                        self.require_namespace(namespace)
                     raise
                 time.sleep(0.5)
+
+    def _absent(self, namespace: str) -> bool:
+        """Whether the namespace is known not to be there; credentials that may not ask need not know."""
+        try:
+            self._client.get(Namespace, namespace)
+        except ApiError as error:
+            return error.response.status_code == httpx.codes.NOT_FOUND
+        except (httpx.HTTPError, OSError):
+            return False
+        return False
 
     def _data(self, namespace: str, name: str, key: str) -> str:
         remedy = "check namespace, istio_namespace and revision: istiod writes it"

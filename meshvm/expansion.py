@@ -118,10 +118,6 @@ class MeshExpansion(pulumi.ComponentResource):
 
 def _check(args: MeshExpansionArgs) -> None:
     check_shape(args, MeshExpansionArgs)
-    flavor = args.get("flavor", Flavor.ISTIO)
-    if flavor not in set(Flavor):
-        known = ", ".join(one.value for one in Flavor)
-        raise ArgumentError("flavor", f"{flavor!r} is not a flavor", f"write one of {known}")
     accounts = list(args.get("service_accounts") or [])
     for index, account in enumerate(accounts):
         rules.dns_label(f"service_accounts[{index}]", account)

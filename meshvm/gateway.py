@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 
 from meshvm import cluster, facts
-from meshvm.args import GatewayMode, VmGatewayArgs
+from meshvm.args import VmGatewayArgs
 from meshvm.errors import ArgumentError, ClusterError
 from meshvm.lint import rules
 from meshvm.lint.shape import check_shape
@@ -52,9 +52,6 @@ class VmGateway(pulumi.ComponentResource):
 
 def _check(args: VmGatewayArgs) -> str:
     check_shape(args, VmGatewayArgs)
-    if args["mode"] not in set(GatewayMode):
-        modes = ", ".join(mode.value for mode in GatewayMode)
-        raise ArgumentError("mode", f"{args['mode']!r} is not a mode", f"write one of {modes}")
     given = [key for key in _RULES if args.get(key) is not None]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"

@@ -72,12 +72,15 @@ def at_up(given: pulumi.Output[T], ask: Callable[[T], U]) -> pulumi.Output[U]:
 
 
 def asked(given: pulumi.Output[T], ask: Callable[[T], U]) -> pulumi.Output[U]:
-    """What `ask` answers, in a thread of its own, because whoever is asked may take long."""
+    """What `ask` answers, in a thread of its own, because whoever is asked may take long.
+
+    Credentials among what is given are secret, and the answer is not: a preview is to print the mesh's facts.
+    """
 
     async def answer(value: T) -> U:
         return await asyncio.to_thread(ask, value)
 
-    return given.apply(answer)
+    return pulumi.Output.unsecret(given.apply(answer))
 
 
 def detached(output: pulumi.Output[T]) -> pulumi.Output[T]:

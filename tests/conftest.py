@@ -23,3 +23,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("lab"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which parts of the lab were real in this run, and which were stand-ins."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    parts = {
+        f"{part}: {kind}"
+        for report in reports
+        for name, value in report.user_properties
+        if name == "lab"
+        for part, kind in value.items()
+    }
+    if parts:
+        terminalreporter.section("the lab")
+    for line in sorted(parts):
+        terminalreporter.write_line(line)

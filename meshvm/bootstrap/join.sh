@@ -10,11 +10,13 @@ main() {
 	restart=1
 	install_package && restart=0
 	write_settings && restart=0
+	[ "$(started_with)" = "$(cat "$STATE/started" 2>/dev/null)" ] || restart=0
 	start_sidecar
 	wait_ready || give_up "the sidecar was not ready within $MESHVM_READY_SECONDS s: $(why_not_ready)"
 	verify_configuration
 	verify_identity
 	identity >"$STATE/identity"
+	started_with >"$STATE/started"
 	status >"$STATE/status"
 	rm -rf "$STATE/previous"
 	log "done $1"
@@ -25,7 +27,7 @@ main() {
 # tracking (a restart in between) this session would not live through what follows, the next one will.
 same_machine() {
 	[ "$(cat "$STATE/mark" 2>/dev/null)" = "$MESHVM_MARK" ] ||
-		fail "this is not the machine that was prepared as $MESHVM_MARK; was it set up anew under the same id? Replace the Command $MESHVM_HOST_RESOURCE (pulumi up --target-replace)"
+		fail "this is not the machine that was prepared as $MESHVM_MARK; was it set up anew under the same id? Replace its Command whose name ends in -host (pulumi up --target-replace and its URN)"
 	tracking -C && return
 	systemctl is-active --quiet istio && return
 	tracking -A || fail "connection tracking could not be turned on with iptables; the log is $LOG on the machine"

@@ -29,7 +29,7 @@ fetch_package() {
 			wget -q -T 60 -O "$1" -- "$MESHVM_PACKAGE"
 		else
 			fail "neither curl nor wget is on the machine to fetch the package; install curl, or put the package there and give its path as proxy.package"
-		fi || fail "the package $MESHVM_PACKAGE cannot be fetched from the machine ($(tail -n 1 "$LOG")); check proxy.package and the machine's way out"
+		fi || fail "the package $MESHVM_PACKAGE cannot be fetched from the machine ($(tail -n 1 "$LOG")); check proxy.package, the machine's way out, and that $STATE has room for it"
 		;;
 	esac
 }

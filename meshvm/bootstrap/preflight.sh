@@ -20,7 +20,7 @@ preflight() {
 	done
 	for place in /etc /usr/local /var/lib; do
 		probe=$place/.meshvm.$$
-		: >"$probe" || fail "$place cannot be written: its file system is full or read-only; free it and run the update again"
+		true >"$probe" || fail "$place cannot be written: its file system is full or read-only; free it and run the update again"
 		rm -f "$probe"
 	done
 	free=$(df -Pk /usr/local | awk 'NR == 2 { print $4 }')

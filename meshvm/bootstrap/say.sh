@@ -22,11 +22,12 @@ log() {
 	printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" >>"$LOG"
 }
 
+# A file is touched by `true >`: a redirection that fails after `:` would end the shell without a word.
 # begin ACTION: one action at a time on a machine, everything it prints goes to the log.
 begin() {
 	ACTION=$1
 	exec 3>&2 4>&1
-	if ! mkdir -p "$STATE" 2>/dev/null || ! : >>"$LOG" 2>/dev/null; then
+	if ! mkdir -p "$STATE" 2>/dev/null || ! true >>"$LOG" 2>/dev/null; then
 		printf 'meshvm %s on %s: cannot write to %s: is its file system full or read-only? Free it and run the update again\n' \
 			"$ACTION" "$(uname -n)" "$STATE" >&3
 		exit 1

@@ -6,6 +6,8 @@ SETTINGS="/var/lib/istio/envoy/cluster.env /etc/istio/config/mesh /etc/certs/roo
 # True when something changed that the agent reads only at its start. Token and root certificate are read live.
 write_settings() {
 	changed=1
+	# A sentence in here ends only the subshell: nothing is written when there is one.
+	lines=$(hosts_lines) || exit 1
 	install -d -o istio-proxy -g istio-proxy -m 0755 /var/run/secrets
 	install -d -o istio-proxy -g istio-proxy -m 0700 /var/run/secrets/tokens /etc/certs /etc/istio/config /etc/istio/proxy
 	for kept in $SETTINGS; do keep_previous "$kept"; done
@@ -13,9 +15,14 @@ write_settings() {
 	put /etc/certs/root-cert.pem 0600 istio-proxy:istio-proxy "$MESHVM_ROOT_CERTIFICATE"
 	put /var/lib/istio/envoy/cluster.env 0600 istio-proxy:istio-proxy "$MESHVM_CLUSTER_ENV" && changed=0
 	put /etc/istio/config/mesh 0600 istio-proxy:istio-proxy "$MESHVM_MESH_CONFIG" && changed=0
-	hosts_block "$(hosts_lines)"
+	hosts_block "$lines"
 	drop_foreign_certificate && changed=0
 	return $changed
+}
+
+# What the agent reads only at its start. A run that was cut before the restart left files that the agent has not read.
+started_with() {
+	cat "$STATE/package" /var/lib/istio/envoy/cluster.env /etc/istio/config/mesh | sha256sum
 }
 
 # The gateway by istiod's name, because istiod's certificate has that name; and the machine's own name, which sudo looks

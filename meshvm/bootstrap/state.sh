@@ -8,7 +8,7 @@ remember_absent() {
 	shift
 	mkdir -p "$STATE/before"
 	[ -e "$STATE/before/$name.had" ] || [ -e "$STATE/before/$name.had-not" ] || {
-		if "$@"; then : >"$STATE/before/$name.had"; else : >"$STATE/before/$name.had-not"; fi
+		if "$@"; then true >"$STATE/before/$name.had"; else true >"$STATE/before/$name.had-not"; fi
 	}
 }
 
@@ -40,7 +40,7 @@ put() {
 keep_previous() {
 	slot=$STATE/previous/$(printf '%s' "$1" | tr / _)
 	mkdir -p "$STATE/previous"
-	if [ -f "$1" ]; then cp -p "$1" "$slot"; else : >"$slot.none"; fi
+	if [ -f "$1" ]; then cp -p "$1" "$slot"; else true >"$slot.none"; fi
 }
 
 # put_back PATH: as it was before this run.

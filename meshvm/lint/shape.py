@@ -1,4 +1,4 @@
-"""Does a value have the keys of its TypedDict: none unknown, none missing, nested ones too.
+"""Does a value have the keys of its TypedDict, none unknown, none missing; and plain values where they must be plain.
 
 Python does not check a TypedDict when a program runs, and a key that nobody reads would be lost without a word.
 """
@@ -7,6 +7,7 @@ import difflib
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from meshvm.errors import ArgumentError
@@ -32,16 +33,27 @@ def check_shape(value: object, shape: type, path: str = "") -> None:
 
 
 def _check_nested(value: object, hint: Any, path: str) -> None:  # noqa: ANN401 type hints have no common type
-    if typing.get_origin(hint) in {typing.NotRequired, typing.Required}:
-        hint = typing.get_args(hint)[0]
-    if typing.is_typeddict(hint):
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin in {typing.NotRequired, typing.Required}:
+        _check_nested(value, parts[0], path)
+    elif typing.is_typeddict(hint):
         check_shape(value, hint, path)
-        return
-    item = typing.get_args(hint)[0] if typing.get_origin(hint) is Sequence else None
-    if item is None:
-        return
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ArgumentError(path, f"a {type(value).__name__} is not a list", "give a plain list")
-    for index, element in enumerate(value):
-        if typing.is_typeddict(item):
-            check_shape(element, item, f"{path}[{index}]")
+    elif origin is Sequence:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise ArgumentError(path, f"a {type(value).__name__} is not a list", "give a plain list")
+        for index, element in enumerate(value):
+            _check_nested(element, parts[0], f"{path}[{index}]")
+    elif origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise ArgumentError(path, f"a {type(value).__name__} is not a map", "give a plain map")
+    elif isinstance(hint, type):
+        _check_plain(value, hint, path)
+
+
+def _check_plain(value: object, hint: type, path: str) -> None:
+    if issubclass(hint, Enum):
+        known = [one.value for one in hint]
+        if value not in known:
+            raise ArgumentError(path, f"{value!r} is not one of them", f"write one of {', '.join(known)}")
+    elif hint in {str, int, bool} and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
+        raise ArgumentError(path, f"a {type(value).__name__} is not a plain {hint.__name__}", f"give a {hint.__name__}")

@@ -14,7 +14,7 @@ from tests.life.world import World
 pytestmark = pytest.mark.lab
 
 
-def joined(world: World, machine: dict[str, Any], **ssh: Any) -> list[bool]:  # noqa: ANN401 any of SshArgs
+def joined(world: World, machine: dict[str, Any], **ssh: Any) -> list[bool]:
     """Put the machine into the mesh with other SSH arguments; whether its entries are healthy."""
     given = world.vm_args(machine["id"], machine["private_ip"], machine["public_ip"])["ssh"]
     world.args["ssh"] = {key: value for key, value in {**given, **ssh}.items() if value is not None}

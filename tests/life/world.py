@@ -77,7 +77,7 @@ class World:
         """The lab machine behind an instance."""
         return self.lab.cloud.machine(id_)
 
-    def vm_args(self, machine_id: Any, address: Any, host: Any) -> dict[str, Any]:  # noqa: ANN401 plain or Output
+    def vm_args(self, machine_id: Any, address: Any, host: Any) -> dict[str, Any]:
         """Arguments of the MeshVm, with the test's changes."""
         return {
             "kubeconfig": str(self.lab.cluster.kubeconfig),

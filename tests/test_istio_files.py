@@ -1,0 +1,162 @@
+"""Do cluster.env and the mesh config say what istioctl would write, and does every value come out as it went in?"""
+
+import subprocess
+
+import pytest
+import yaml
+from hypothesis import strategies as st
+
+from meshvm.istio.files import cluster_env, discovery_host, mesh_config, proxy_config, readiness_probe
+from tests.samples import http_port
+
+# Anything but NUL, which no shell variable holds.
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+# What the shells treat specially, more often than chance would have it.
+SHELL_TEXT = st.text(st.sampled_from("w\\'\"$`\n\r\t !*~#;&|<>(){}[]=:,./-%@+1aé\x01\x7f\x81\u2028🙂"))
+# Plain in PyYAML, something other than a string to the YAML reader of the agent, which is written in Go.
+ONLY_GO_READS_AS_NO_STRING = ["y", "n", "Y", "N", "1e3", "123e45", "7E2", "0o17"]
+
+
+def sourced(text: str, names: list[str], folder: str) -> list[str]:
+    """The variables as bash has them after `set -a; . cluster.env`, as the sidecar's start script reads them."""
+    script = 'set -a; . "$1"; shift; for name in "$@"; do printf "%s\\0" "${!name}"; done'
+    path = f"{folder}/cluster.env"
+    with open(path, "wb") as file:  # noqa: PTH123 bytes as they are
+        file.write(text.encode())
+    read = subprocess.run(["bash", "-c", script, "bash", path, *names], capture_output=True, check=True)
+    assert read.stderr == b""
+    return read.stdout.decode().split("\0")[:-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("", "''"),
+        ("w", "w"),
+        ("//", "//"),
+        ("w@%+=:,./-", "w@%+=:,./-"),
+        ("10.0.0.1", "'10.0.0.1'"),
+        ("true", "'true'"),
+        ("*", "'*'"),
+        ("ratings", "'ratings'"),
+        ("W", "'W'"),
+        ("_", "'_'"),
+        ("it's", """'it'"'"'s'"""),
+        ("'", """''"'"''"""),
+        ("w\n", "'w\n'"),
+    ],
+)
+def test_a_value_is_quoted_as_istioctl_quotes_it(value: str, written: str) -> None:
+    assert cluster_env({"V": value}) == f"V={written}\n"
+
+
+def test_lines_are_sorted_by_bytes_as_whole_lines() -> None:
+    names = ["ISTIO_META_NETWORK", "ISTIO_METAJSON_LABELS", "CA_ADDR", "CANONICAL_SERVICE", "A_B", "A", "é", "z"]
+    lines = cluster_env(dict.fromkeys(names, "w")).splitlines()
+    assert lines == [
+        "A=w",
+        "A_B=w",
+        "CANONICAL_SERVICE=w",
+        "CA_ADDR=w",
+        "ISTIO_METAJSON_LABELS=w",
+        "ISTIO_META_NETWORK=w",
+        "z=w",
+        "é=w",
+    ]
+
+
+def test_an_empty_cluster_env_is_an_empty_file() -> None:
+    assert cluster_env({}) == ""
+
+
+def test_the_mesh_config_has_nothing_but_the_default_config() -> None:
+    assert yaml.safe_load(mesh_config({"concurrency": 2})) == {"defaultConfig": {"concurrency": 2}}
+
+
+def test_variables_become_proxy_metadata_and_win_over_the_meshs_own() -> None:
+    mesh_default = {"proxyMetadata": {"TRUST_DOMAIN": "old", "THEIRS": "kept"}}
+    config = proxy_config(mesh_default, {"TRUST_DOMAIN": "new"}, None, "istiod:15012")
+    assert config["proxyMetadata"] == {"TRUST_DOMAIN": "new", "THEIRS": "kept"}
+
+
+def test_variables_of_cluster_env_alone_stay_out_of_the_mesh_config() -> None:
+    only_env = ["CA_ADDR", "CLOUD_PLATFORM", "ISTIO_INBOUND_PORTS", "ISTIO_LOCAL_EXCLUDE_PORTS"]
+    only_env += ["ISTIO_NAMESPACE", "ISTIO_SERVICE", "ISTIO_SERVICE_CIDR", "ISTIO_SVC_IP"]
+    variables = dict.fromkeys([*only_env, "SERVICE_ACCOUNT"], "x")
+    assert proxy_config({}, variables, None, "istiod:15012")["proxyMetadata"] == {"SERVICE_ACCOUNT": "x"}
+
+
+def test_the_meshs_readiness_probe_is_never_the_vms() -> None:
+    mesh_default = {"readinessProbe": {"tcpSocket": {"port": 1}}}
+    assert "readinessProbe" not in proxy_config(mesh_default, {}, None, "istiod:15012")
+    probe = {"tcpSocket": {"host": "127.0.0.1", "port": 9080}}
+    assert proxy_config(mesh_default, {}, probe, "istiod:15012")["readinessProbe"] == probe
+
+
+def test_the_discovery_address_is_written_even_when_the_mesh_has_none() -> None:
+    assert (
+        proxy_config({}, {}, None, "istiod.istio-system.svc:15012")["discoveryAddress"]
+        == "istiod.istio-system.svc:15012"
+    )
+
+
+def test_the_meshs_default_config_is_not_changed() -> None:
+    mesh_default = {"proxyMetadata": {"A": "1"}, "readinessProbe": {}}
+    proxy_config(mesh_default, {"B": "2"}, None, "istiod:15012")
+    assert mesh_default == {"proxyMetadata": {"A": "1"}, "readinessProbe": {}}
+
+
+def test_without_ports_there_is_no_probe() -> None:
+    assert readiness_probe({"tcp": {"port": 9080}}, []) is None
+
+
+def test_the_default_probe_is_tcp_on_the_first_port() -> None:
+    assert readiness_probe(None, [http_port(9080), http_port(9090, "more")]) == {
+        "tcpSocket": {"host": "127.0.0.1", "port": 9080}
+    }
+
+
+@pytest.mark.parametrize(
+    ("given_probe", "expected"),
+    [
+        ({"http": {"port": 80}}, {"httpGet": {"path": "/", "port": 80}}),
+        (
+            {"http": {"port": 80, "path": "/health", "scheme": "HTTPS", "headers": {"B": "2", "A": "1"}}},
+            {
+                "httpGet": {
+                    "path": "/health",
+                    "port": 80,
+                    "scheme": "HTTPS",
+                    "httpHeaders": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+                }
+            },
+        ),
+        ({"tcp": {"port": 80}}, {"tcpSocket": {"host": "127.0.0.1", "port": 80}}),
+        ({"tcp": {"port": 80, "host": "::1"}}, {"tcpSocket": {"host": "::1", "port": 80}}),
+        ({"exec": {"command": ["test", "-e", "/up"]}}, {"exec": {"command": ["test", "-e", "/up"]}}),
+        (
+            {
+                "tcp": {"port": 80},
+                "initial_delay_seconds": 0,
+                "timeout_seconds": 1,
+                "period_seconds": 2,
+                "success_threshold": 3,
+                "failure_threshold": 4,
+            },
+            {
+                "tcpSocket": {"host": "127.0.0.1", "port": 80},
+                "initialDelaySeconds": 0,
+                "timeoutSeconds": 1,
+                "periodSeconds": 2,
+                "successThreshold": 3,
+                "failureThreshold": 4,
+            },
+        ),
+    ],
+)
+def test_a_probe_is_written_as_proxy_config_has_it(given_probe: dict[str, object], expected: dict[str, object]) -> None:
+    assert readiness_probe(given_probe, [http_port()]) == expected
+
+
+def test_the_discovery_host_is_the_address_without_its_port() -> None:
+    assert discovery_host("istiod-canary.istio-system.svc:15012") == "istiod-canary.istio-system.svc"
