@@ -83,6 +83,7 @@ def kubeconfig(server: str, **user: Any) -> str:
 def server() -> Iterator[ApiServer]:
     made = ApiServer()
     made.answers = {
+        "/api/v1/namespaces/bookinfo": (200, {"metadata": {"name": "bookinfo"}}),
         f"{ISTIO}/configmaps/istio": config_map(mesh="trustDomain: mesh.example\ndefaultConfig:\n  meshId: mesh1\n"),
         f"{ISTIO}/configmaps/istio-sidecar-injector": config_map(
             values=json.dumps({"global": {"multiCluster": {"clusterName": "one"}, "tag": "1.30.2"}})
