@@ -13,7 +13,7 @@ from meshvm import cluster
 from meshvm.args import MeshVmArgs
 from meshvm.errors import MeshvmError
 from meshvm.inputs import Inputs
-from meshvm.outputs import at_up
+from meshvm.outputs import at_up, credentials
 
 _TOKEN_SECONDS = 3600
 _HEALTHY_SECONDS = 120
@@ -32,7 +32,7 @@ def token(args: MeshVmArgs, inputs: Inputs, before: Sequence[pulumi.Resource]) -
             return {"token": "", "error": str(error)}
         return {"token": minted, "error": ""}
 
-    asks = [inputs["mesh"], inputs["service_account"], args.get("kubeconfig"), args.get("context")]
+    asks = [inputs["mesh"], inputs["service_account"], *credentials(args)]
     return pulumi.Output.secret(at_up(pulumi.Output.all(*asks, *(one.urn for one in before)), mint))
 
 
@@ -58,5 +58,5 @@ def unhealthy(label: str, args: MeshVmArgs, inputs: Inputs, joined: pulumi.Outpu
             f"again; what was in rotation before still is"
         )
 
-    asks = [inputs["mesh"], inputs["entry"], args.get("kubeconfig"), args.get("context"), joined]
+    asks = [inputs["mesh"], inputs["entry"], *credentials(args), joined]
     return at_up(pulumi.Output.all(*asks), wait)

@@ -39,12 +39,17 @@ class Cluster:
         try:
             config = _load(kubeconfig).get(context_name=context)
         except ConfigError:
-            config = None
-        if config is None:
             wrong = f"the context {context!r} is not in the kubeconfig" if context else "no context is the current one"
-            raise ArgumentError("context", wrong, "write the name of one that is in it")
+            raise ArgumentError("context", wrong, "write the name of one that is in it") from None
+        except KeyError:
+            raise _unreadable() from None
+        if config is None:
+            raise _unreadable()
         self.server = config.cluster.server
-        self._client = lightkube.Client(config=config, timeout=httpx.Timeout(10.0))
+        try:
+            self._client = lightkube.Client(config=config, timeout=httpx.Timeout(10.0))
+        except Exception:  # noqa: BLE001 each part of a certificate that is none has an error of its own
+            raise _unreadable() from None
 
     def __enter__(self) -> Self:
         """The cluster, whose connections are closed at the end."""
@@ -196,14 +201,17 @@ def _load(kubeconfig: str | None) -> KubeConfig:
     try:
         if kubeconfig is None:
             return KubeConfig.from_env()
-        if "\n" not in kubeconfig:
-            return KubeConfig.from_file(Path(kubeconfig).expanduser())
-        return KubeConfig.from_dict(yaml.safe_load(kubeconfig))
-    except (ConfigError, OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
-        # No text of the original error: it may quote the file, and the file holds credentials.
-        raise ArgumentError(
-            "kubeconfig", "it cannot be read as a kubeconfig file", "give the path or the content of one"
-        ) from None
+        # Content has several lines, or is JSON on one.
+        if "\n" in kubeconfig or kubeconfig.lstrip().startswith("{"):
+            return KubeConfig.from_dict(yaml.safe_load(kubeconfig))
+        return KubeConfig.from_file(Path(kubeconfig).expanduser())
+    except Exception:  # noqa: BLE001 file system, YAML and lightkube's models have errors without a common root
+        raise _unreadable() from None
+
+
+def _unreadable() -> ArgumentError:
+    # No text of the original error: it may quote the file, and the file holds credentials.
+    return ArgumentError("kubeconfig", "it cannot be read as a kubeconfig file", "give the path or the content of one")
 
 
 def _at(value: Mapping[str, Any], *keys: str) -> Any:  # noqa: ANN401 a chart's values can be anything
@@ -227,6 +235,17 @@ def _asked(what: str, remedy: str) -> Iterator[None]:
             message = f"the API server refuses to give {what} ({said}); give these credentials the right to it"
         else:
             message = f"the API server answered {code} when asked for {what} ({error.status.message}); try again"
+        raise ClusterError(message) from None
+    except ConfigError as error:
+        said = " ".join(str(error).split())
+        message = (
+            f"the credentials of the kubeconfig cannot be had when asked for {what} ({said}); log in, or repair it"
+        )
+        raise ClusterError(message) from None
+    except (httpx.HTTPStatusError, LookupError, ValueError):
+        message = (
+            f"no API server answers when asked for {what}, but something in its place; check kubeconfig and proxies"
+        )
         raise ClusterError(message) from None
     except (httpx.HTTPError, OSError) as error:
         message = f"the API server does not answer when asked for {what} ({error}); check kubeconfig and context"

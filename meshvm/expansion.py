@@ -11,7 +11,7 @@ from meshvm.args import Flavor, MeshExpansionArgs
 from meshvm.errors import ArgumentError, ClusterError
 from meshvm.lint import rules
 from meshvm.lint.shape import check_shape
-from meshvm.outputs import asked, checked, reported
+from meshvm.outputs import asked, checked, credentials, reported
 
 # istiod writes its root certificate into a namespace when it sees it, which may have been made a moment ago.
 _ROOT_CERTIFICATE_SECONDS = 20
@@ -38,10 +38,10 @@ class MeshExpansion(pulumi.ComponentResource):
         :param args: see MeshExpansionArgs.
         :param opts: options of the component; `providers` names the Kubernetes provider.
         """
-        super().__init__("meshvm:index:MeshExpansion", name, {}, opts)
         self._label = f'MeshExpansion "{name}"'
         with reported(self._label):
             _check(args)
+        super().__init__("meshvm:index:MeshExpansion", name, {}, opts)
         self._args = args
         namespace = checked(self._label, "namespace", args["namespace"], rules.dns_label)
 
@@ -73,7 +73,7 @@ class MeshExpansion(pulumi.ComponentResource):
                     raise
                 return _mesh(mesh, gateway, args)
 
-        asks = pulumi.Output.all(namespace, args["gateway"], args.get("kubeconfig"), args.get("context"))
+        asks = pulumi.Output.all(namespace, args["gateway"], *credentials(args))
         return asked(asks, read)
 
     def _account(self, name: str, account: str, namespace: pulumi.Output[str]) -> k8s.core.v1.ServiceAccount:
@@ -113,7 +113,7 @@ class MeshExpansion(pulumi.ComponentResource):
                         raise
             return wanted
 
-        return asked(pulumi.Output.all(self._args.get("kubeconfig"), self._args.get("context")), look)
+        return asked(pulumi.Output.all(*credentials(self._args)), look)
 
 
 def _check(args: MeshExpansionArgs) -> None:

@@ -10,7 +10,7 @@ from meshvm.args import VmGatewayArgs
 from meshvm.errors import ArgumentError, ClusterError
 from meshvm.lint import rules
 from meshvm.lint.shape import check_shape
-from meshvm.outputs import asked, checked, reported
+from meshvm.outputs import asked, checked, credentials, reported
 
 _ISTIOD_PORT = 15012
 _NETWORK_PORT = 15443
@@ -35,12 +35,12 @@ class VmGateway(pulumi.ComponentResource):
         :param args: see VmGatewayArgs.
         :param opts: options of the component.
         """
-        super().__init__("meshvm:index:VmGateway", name, {}, opts)
         label = f'VmGateway "{name}"'
         with reported(label):
             kind = _check(args)
+        super().__init__("meshvm:index:VmGateway", name, {}, opts)
         where = checked(label, kind, args[kind], _RULES[kind])  # type: ignore[literal-required]
-        asks = pulumi.Output.all(where, args.get("kubeconfig"), args.get("context"))
+        asks = pulumi.Output.all(where, *credentials(args))
 
         def find(known: list[Any]) -> Any:  # noqa: ANN401 the map or UNKNOWN
             with reported(label):

@@ -35,7 +35,8 @@ def known_inputs(label: str, name: str, args: MeshVmArgs) -> Inputs:
     return {
         "address": address,
         "entry": pulumi.Output.all(machine, address).apply(lambda known: entry_name(name, *known)),
-        "labels": labels.apply(lambda known: objects.workload_labels(known, name)),
+        # Output.all of nothing is a list.
+        "labels": labels.apply(lambda known: objects.workload_labels(dict(known), name)),
         "machine": machine,
         "mesh": mesh,
         "name": pulumi.Output.from_input(name),
@@ -92,6 +93,7 @@ def join_input(
                 token_error=known["token"]["error"],
                 run=run,
                 ask=request_to_ask(known["address"], args.get("ports") or [], args.get("probe")),
+                host_resource=f"{known['variables']['ISTIO_META_WORKLOAD_NAME']}-host",
             )
             return bundle("join", values)
 

@@ -27,6 +27,15 @@ class PropertyError(pulumi.RunError, pulumi.InputPropertyError):
         """The whole sentence."""
         return self._text
 
+    @property
+    def __traceback__(self) -> None:
+        """None: the SDK's provider host would print it after the sentence, to a user of another language."""
+        return
+
+    @__traceback__.setter
+    def __traceback__(self, _: object) -> None:
+        """Python sets one whenever an error passes a future."""
+
 
 @contextmanager
 def reported(component: str) -> Iterator[None]:
@@ -72,15 +81,12 @@ def at_up(given: pulumi.Output[T], ask: Callable[[T], U]) -> pulumi.Output[U]:
 
 
 def asked(given: pulumi.Output[T], ask: Callable[[T], U]) -> pulumi.Output[U]:
-    """What `ask` answers, in a thread of its own, because whoever is asked may take long.
-
-    Credentials among what is given are secret, and the answer is not: a preview is to print the mesh's facts.
-    """
+    """What `ask` answers, in a thread of its own, because whoever is asked may take long."""
 
     async def answer(value: T) -> U:
         return await asyncio.to_thread(ask, value)
 
-    return pulumi.Output.unsecret(given.apply(answer))
+    return given.apply(answer)
 
 
 def detached(output: pulumi.Output[T]) -> pulumi.Output[T]:
@@ -94,6 +100,12 @@ def detached(output: pulumi.Output[T]) -> pulumi.Output[T]:
         return cast("T", await output.future())
 
     return cast("pulumi.Output[T]", pulumi.Output.from_input(asyncio.ensure_future(value())))
+
+
+def credentials(args: Mapping[str, Any]) -> list[pulumi.Output[Any]]:
+    """Kubeconfig and context, to ask the cluster with: its answers are no secrets because these are."""
+    given = (args.get("kubeconfig"), args.get("context"))
+    return [pulumi.Output.unsecret(pulumi.Output.from_input(one)) for one in given]
 
 
 class Owner:

@@ -39,7 +39,7 @@ UNKNOWN: Final = Unknown()
 
 @dataclass
 class FakeCluster:
-    """Answers what meshvm asks of an API server; counts the tokens it gives.
+    """Answers what meshvm asks of an API server; counts the tokens it gives and the seconds it was waited for.
 
     :param facts: overrides of the mesh's facts, by the keys of `meshvm.facts.MESH_KEYS`.
     :param addresses: addresses of the gateway's Service as (kind, address); kinds are `ip` and `host`.
@@ -54,6 +54,7 @@ class FakeCluster:
     unhealthy: str = ""
     error: Exception | None = None
     tokens: int = 0
+    waited: float = 0
 
     def __enter__(self) -> Self:
         """See meshvm.cluster.Cluster."""
@@ -102,6 +103,19 @@ class FakeCluster:
     def _maybe_raise(self) -> None:
         if self.error:
             raise self.error
+
+
+@dataclass
+class _Clock:
+    """Waiting for a fake takes no time."""
+
+    fake: FakeCluster
+
+    def monotonic(self) -> float:
+        return self.fake.waited
+
+    def sleep(self, seconds: float) -> None:
+        self.fake.waited += seconds
 
 
 @dataclass
@@ -226,12 +240,13 @@ def record(
 @contextmanager
 def answering(fake: FakeCluster) -> Iterator[FakeCluster]:
     """While this lasts, meshvm asks `fake` and no API server."""
-    real = cluster.connect
+    real, clock = cluster.connect, cluster.time
     cluster.connect = lambda kubeconfig, context: fake  # type: ignore[assignment,return-value] # noqa: ARG005
+    cluster.time = _Clock(fake)  # type: ignore[assignment]
     try:
         yield fake
     finally:
-        cluster.connect = real
+        cluster.connect, cluster.time = real, clock
 
 
 def _plain(value: Any) -> tuple[Any, bool]:  # noqa: ANN401 a tree of protobuf's plain values

@@ -19,8 +19,9 @@ from meshvm.firewall import ports as firewall
 from meshvm.inputs import entry_spec, join_input, known_inputs
 from meshvm.istio import objects
 from meshvm.istio.settings import cluster_env_settings
+from meshvm.lint import rules
 from meshvm.lint import vm as lint
-from meshvm.lint.shape import check_shape
+from meshvm.lint.shape import check_shape, whole_numbers
 from meshvm.outputs import detached, owner, reported, settled
 
 # A status is printed again by an update, because an update overwrites the Command's output.
@@ -55,10 +56,13 @@ class MeshVm(pulumi.ComponentResource):
         :param args: see MeshVmArgs.
         :param opts: options of the component; `providers` names the Kubernetes provider.
         """
-        super().__init__("meshvm:index:MeshVm", name, {}, opts)
+        args = whole_numbers(args)
         self._name, self._args, self._label = name, args, f'MeshVm "{name}"'
         with reported(self._label):
+            # The Sidecar and the label that it selects by have the component's name.
+            rules.dns_label("name", name)
             _check(args, opts)
+        super().__init__("meshvm:index:MeshVm", name, {}, opts)
         self._inputs = known_inputs(self._label, name, args)
         self._machine = self._inputs["machine"]
         # A join that runs now prints this word in its status; one of an earlier run printed another.
@@ -106,10 +110,10 @@ class MeshVm(pulumi.ComponentResource):
         aws = self._args.get("aws")
         if not aws:
             return []
-        from meshvm.firewall import aws as rules  # noqa: PLC0415 pulumi-aws is an extra
+        from meshvm.firewall import aws as security_group  # noqa: PLC0415 pulumi-aws is an extra
 
         gateways: list[Any] = [*(aws.get("gateway_cidrs") or [])] or [self._inputs["mesh"].apply(self._gateway_range)]
-        return rules.rules(self._name, flows, aws, gateways, self._options())
+        return security_group.rules(self._name, flows, aws, gateways, self._options())
 
     def _gateway_range(self, mesh: Mapping[str, str]) -> str:
         address = mesh["gatewayAddress"]

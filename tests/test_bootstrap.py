@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from meshvm.bootstrap import bundle as bundling
 from meshvm.bootstrap.bundle import bundle, command, digest, program
 from meshvm.bootstrap.quote import quote
-from meshvm.bootstrap.values import join_settings, join_values, request_to_ask
+from meshvm.bootstrap.values import READY_SECONDS, join_settings, join_values, request_to_ask
 from meshvm.errors import MeshvmError
 from meshvm.istio.settings import cluster_env_settings, resolve
 from tests.imports import CHECKOUT
@@ -114,6 +114,38 @@ def executed(text: str, folder: Path) -> str:
     return "".join(line for line in ran.stderr.decode().splitlines() if line.startswith("ran: "))
 
 
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_bundle_that_is_cut_short_runs_nothing(script: str, tmp_path: Path) -> None:
+    """A connection that breaks in the middle leaves the machine as it was, wherever it breaks: cut at each end of a
+    line, here and there in the values, and at every character of the last lines."""
+    text = harmless_copy(script, tmp_path)
+    end = len(text) - len("}\n")
+    ends_of_lines = {match.end() for match in re.finditer("\n", text[:end])}
+    in_values = range(1, text.index("# shellcheck shell=sh"), 60)
+    for cut in sorted({*ends_of_lines, *in_values, *range(end - 60, end + 1)}):
+        assert executed(text[:cut], tmp_path) == "", f"cut after {text[max(0, cut - 60) : cut]!r}"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_bundle_that_is_whole_runs(script: str, tmp_path: Path) -> None:
+    """Here in a place without commands, where it can only say that it cannot begin."""
+    assert "ran: main prepare" in executed(harmless_copy(script, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_bundle_calls_its_action_last(script: str) -> None:
+    assert bundle(script, {"MESHVM_MARK": "i-1"}).endswith('main "$@"; exit $?\n}\n')
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_is_defined_for_every_variable_that_it_reads(script: str) -> None:
+    """Shells end at one that is not set."""
+    given = set(values_of(script))
+    read = set(re.findall(r"\$\{?(MESHVM_\w+)", program(script)))
+    assert read <= given
+
+
 def test_values_are_never_exported() -> None:
     """An environment can be read by others."""
     assert not [script for script in SCRIPTS if re.search(r"export[^\n]*MESHVM_|set -a\b", program(script))]
@@ -202,6 +234,25 @@ def joined(**changes: str) -> dict[str, str]:
         **changes,
     }
     return join_values(JOIN, variables, **given)
+
+
+def test_the_meshs_own_variables_reach_cluster_env_and_ours_win() -> None:
+    assert joined()["MESHVM_CLUSTER_ENV"] == "ISTIO_SERVICE_CIDR='*'\nPOD_NAMESPACE='bookinfo'\nTHEIRS='kept'\n"
+
+
+def test_the_machine_finds_istiod_by_the_name_in_its_certificate() -> None:
+    assert joined()["MESHVM_ISTIOD"] == "istiod-canary.istio-system.svc"
+
+
+def test_every_setting_that_reaches_the_machine_is_a_trigger() -> None:
+    """Else a change of it would go unseen. The token and the words of a run are others each time, on purpose."""
+    others_each_time = {"MESHVM_TOKEN", "MESHVM_TOKEN_ERROR", "MESHVM_RUN", "MESHVM_HOST_RESOURCE"}
+    of_triggers = {"MESHVM_ASK", "MESHVM_CLUSTER_ENV", "MESHVM_ISTIOD", "MESHVM_MESH_CONFIG", "MESHVM_ROOT_CERTIFICATE"}
+    constant = {"MESHVM_READY_SECONDS"}
+    values = joined()
+    rest = {value for name, value in values.items() if name not in others_each_time | of_triggers | constant}
+    assert rest <= set(JOIN.values())
+    assert values["MESHVM_READY_SECONDS"] == str(READY_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Does every answer of an API server that is no answer become one sentence, and is the right thing asked?"""
 
 import base64
+import gc
 import json
 import socket
 import threading
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from meshvm.cluster import Cluster, connect, wait_healthy
-from meshvm.errors import ArgumentError, ClusterError
+from meshvm.errors import ArgumentError, ClusterError, MeshvmError
 from meshvm.testing import FakeCluster
 
 SECRET = "SECRETSECRETSECRET"
@@ -199,6 +200,16 @@ def test_a_refusal_says_what_was_asked_what_came_and_what_to_do(
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("code", [200, 403, 502])
+def test_an_answer_that_is_not_an_api_servers_is_one_sentence(server: ApiServer, cluster: Cluster, code: int) -> None:
+    """A proxy on the way answers with a page."""
+    server.answers["/api/v1/namespaces/bookinfo"] = (code, "<html>")
+    with pytest.raises(ClusterError) as caught:
+        cluster.require_namespace("bookinfo")
+    assert "the namespace bookinfo" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def closed_port() -> int:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
@@ -268,6 +279,14 @@ def test_a_gateway_without_an_address_has_none(server: ApiServer, cluster: Clust
     assert cluster.gateway("istio-system", "gw") == ([], [])
 
 
+def test_a_kubeconfig_is_a_path_or_its_content(server: ApiServer, tmp_path: Path) -> None:
+    content = kubeconfig(server.url)
+    file = tmp_path / "config"
+    file.write_text(content)
+    one_line = json.dumps(yaml.safe_load(content))
+    assert {connect(given, "main").server for given in (content, str(file), one_line)} == {server.url}
+
+
 def test_the_ambient_kubeconfig_is_the_default(
     server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,3 +334,27 @@ BROKEN = {
     "a very long path": SECRET * 1000,
     "one line that is no path": '{"a": "' + SECRET + '"}',
 }
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
+def test_a_kubeconfig_that_cannot_be_read_is_one_sentence_and_never_quoted(content: str) -> None:
+    """It holds credentials."""
+    with pytest.raises(MeshvmError) as caught:
+        connect(content, None).require_namespace("bookinfo")
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__suppress_context__
+    # The client leaves the file open that it wrote a broken certificate into: closed here, and not under another test.
+    del caught
+    gc.collect()
+
+
+def test_credentials_that_a_command_cannot_get_are_one_sentence() -> None:
+    """The exec plugin of a cloud, without a login."""
+    command = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "false", "interactiveMode": "Never"}
+    content = kubeconfig("http://127.0.0.1:1", token=None, exec=command)
+    with pytest.raises(MeshvmError) as caught:
+        connect(content, None).require_namespace("bookinfo")
+    assert "false" in str(caught.value)
+    assert "kubeconfig" in str(caught.value)

@@ -223,6 +223,10 @@ def test_a_machine_without_ports_has_no_gate_and_no_health_annotation(preview: b
     assert (triggers["ISTIO_INBOUND_PORTS"], triggers["probe"]) == ("*", "null")
 
 
+def test_a_machine_without_labels_has_the_one_that_its_sidecar_selects_by(preview: bool) -> None:
+    assert graph(preview=preview, labels=None)["ratings-entry"].inputs["spec"]["labels"] == {"meshvm": "ratings"}
+
+
 def test_a_machine_with_ports_gets_no_traffic_before_its_first_good_probe(preview: bool) -> None:
     annotations = graph(preview=preview)["ratings-entry"].inputs["metadata"]["annotations"]
     assert annotations["proxy.istio.io/health-checks-enabled"] == "true"
@@ -263,7 +267,7 @@ def test_ssh_opens_before_the_host_and_the_mesh_before_the_drain(preview: bool) 
     aws = {"security_group_id": "sg-1", "peer_security_group_id": "sg-2", "ssh_from": ["192.0.2.0/24"]}
     recording = graph(preview=preview, aws=aws)
     assert recording["ratings-host"].depends_on == {"vm", "ratings-ssh-192-0-2-0-24"}
-    of_mesh = {"ratings-istiod", "ratings-http-peers", "ratings-call-9080-peers"}
+    of_mesh = {"ratings-istiod", "ratings-port-http-peers", "ratings-call-9080-peers"}
     assert recording["ratings-drain"].depends_on == {"vm", "ratings-host", *of_mesh}
     assert {name for name in children(recording) if "aws:" in recording[name].type} == {
         *of_mesh,
@@ -282,7 +286,7 @@ def test_rules_are_on_the_machines_own_group_and_from_what_is_declared(preview: 
         "ratings-ssh-192-0-2-0-24": {"cidrIpv4": "192.0.2.0/24"},
         "ratings-ssh-fd00---8": {"cidrIpv6": "fd00::/8"},
         "ratings-istiod": {"cidrIpv4": "192.0.2.10/32"},
-        "ratings-http-peers": {"referencedSecurityGroupId": "sg-2"},
+        "ratings-port-http-peers": {"referencedSecurityGroupId": "sg-2"},
         "ratings-call-9080-peers": {"referencedSecurityGroupId": "sg-2"},
     }
 

@@ -1,9 +1,11 @@
 """Do cluster.env and the mesh config say what istioctl would write, and does every value come out as it went in?"""
 
 import subprocess
+from collections.abc import Mapping
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meshvm.istio.files import cluster_env, discovery_host, mesh_config, proxy_config, readiness_probe
@@ -69,6 +71,37 @@ def test_an_empty_cluster_env_is_an_empty_file() -> None:
     assert cluster_env({}) == ""
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(TEXT | SHELL_TEXT, min_size=20, max_size=60))
+def test_every_value_comes_out_of_bash_as_it_went_in(
+    tmp_path_factory: pytest.TempPathFactory, values: list[str]
+) -> None:
+    variables = {f"V{index}": value for index, value in enumerate(values)}
+    folder = str(tmp_path_factory.getbasetemp())
+    assert sourced(cluster_env(variables), list(variables), folder) == values
+
+
+def test_a_backslash_comes_out_of_bash_as_it_went_in(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Istioctl writes it bare, and then bash drops it or joins the next line: not so here."""
+    variables = {"A": "\\", "B": "\\w", "C": "w\\\\", "D": "last"}
+    folder = str(tmp_path_factory.getbasetemp())
+    assert sourced(cluster_env(variables), list(variables), folder) == list(variables.values())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(TEXT, TEXT | SHELL_TEXT, max_size=8), st.integers(0, 65535))
+def test_every_value_comes_out_of_the_mesh_config_as_it_went_in(metadata: Mapping[str, str], port: int) -> None:
+    config = {"proxyMetadata": dict(metadata), "statusPort": port, "nested": {"list": list(metadata.values())}}
+    assert yaml.safe_load(mesh_config(config)) == {"defaultConfig": config}
+
+
+@pytest.mark.parametrize("value", ONLY_GO_READS_AS_NO_STRING)
+def test_a_string_is_quoted_where_the_agents_reader_would_see_no_string(value: str) -> None:
+    """A network called `n` or a version that is a short Git hash: the agent reads YAML 1.1 as Go has it."""
+    line = mesh_config({"proxyMetadata": {"V": value}}).splitlines()[-1]
+    assert line.split(":", 1)[1].strip() in {f"'{value}'", f'"{value}"'}
+
+
 def test_the_mesh_config_has_nothing_but_the_default_config() -> None:
     assert yaml.safe_load(mesh_config({"concurrency": 2})) == {"defaultConfig": {"concurrency": 2}}
 
@@ -104,6 +137,11 @@ def test_the_meshs_default_config_is_not_changed() -> None:
     mesh_default = {"proxyMetadata": {"A": "1"}, "readinessProbe": {}}
     proxy_config(mesh_default, {"B": "2"}, None, "istiod:15012")
     assert mesh_default == {"proxyMetadata": {"A": "1"}, "readinessProbe": {}}
+
+
+def test_an_empty_proxy_metadata_in_the_mesh_is_none() -> None:
+    """YAML has `proxyMetadata:` with nothing behind it as null."""
+    assert proxy_config({"proxyMetadata": None}, {"B": "2"}, None, "istiod:15012")["proxyMetadata"] == {"B": "2"}
 
 
 def test_without_ports_there_is_no_probe() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshvm.istio.names import canonical_name, canonical_revision, entry_name, service_host, spiffe_id
+from meshvm.istio.names import called_hosts, canonical_name, canonical_revision, entry_name, spiffe_id
 
 WORD = st.from_regex(r"[a-z][a-z0-9-]{0,30}[a-z0-9]", fullmatch=True)
 
@@ -72,12 +72,12 @@ def test_the_first_label_that_is_present_is_the_canonical_revision(labels: dict[
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        ("details", ("shop", "details.shop.svc.cluster.local")),
-        ("details.bookinfo", ("bookinfo", "details.bookinfo.svc.cluster.local")),
-        ("details.bookinfo.svc", ("bookinfo", "details.bookinfo.svc.cluster.local")),
-        ("details.bookinfo.svc.cluster.local", ("bookinfo", "details.bookinfo.svc.cluster.local")),
-        ("api.example.com", ("*", "api.example.com")),
+        ("details", ["shop/details.shop.svc.cluster.local"]),
+        ("details.bookinfo", ["bookinfo/details.bookinfo.svc.cluster.local", "*/details.bookinfo"]),
+        ("details.bookinfo.svc", ["bookinfo/details.bookinfo.svc.cluster.local"]),
+        ("details.bookinfo.svc.cluster.local", ["bookinfo/details.bookinfo.svc.cluster.local"]),
+        ("api.example.com", ["*/api.example.com"]),
     ],
 )
-def test_a_called_host_is_read_as_istio_reads_it(host: str, expected: tuple[str, str]) -> None:
-    assert service_host(host, "shop") == expected
+def test_a_called_host_is_read_as_istio_reads_it(host: str, expected: list[str]) -> None:
+    assert called_hosts(host, "shop") == expected

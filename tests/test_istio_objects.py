@@ -63,8 +63,12 @@ def test_a_machine_sees_what_it_calls_and_the_meshs_own_namespace() -> None:
     calls = [{"host": "details.bookinfo", "port": 9080}, {"host": "reviews", "port": 9080}]
     calls.append({"host": "details.bookinfo", "port": 9443})
     spec = sidecar_spec(vm="ratings", namespace="shop", istio_namespace="istio-system", calls=calls)
-    hosts = ["bookinfo/details.bookinfo.svc.cluster.local", "shop/reviews.shop.svc.cluster.local", "istio-system/*"]
-    assert spec["egress"] == [{"hosts": hosts}]
+    called = [
+        "*/details.bookinfo",
+        "bookinfo/details.bookinfo.svc.cluster.local",
+        "shop/reviews.shop.svc.cluster.local",
+    ]
+    assert spec["egress"] == [{"hosts": [*called, "istio-system/*"]}]
 
 
 def test_without_calls_a_machine_sees_its_own_namespace() -> None:

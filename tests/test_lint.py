@@ -6,7 +6,7 @@ from typing import Any, TypedDict, cast
 
 import pulumi
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshvm.args import MeshExpansionArgs, MeshVmArgs, SshArgs, VmGatewayArgs
@@ -19,7 +19,7 @@ from meshvm.outputs import checked
 from tests.samples import HOST_KEY, SHA256, http_port, proxy, ssh, vm_args
 
 Rule = Callable[[str, Any], None]
-NO_STRING: list[object] = []
+NO_STRING = [None, 1, 1.5, True, ["a"], {"a": "b"}]
 
 # A rule, what it lets through, what it refuses, and a word of the remedy.
 RULES: list[tuple[Rule, list[Any], list[Any], str]] = [
@@ -342,6 +342,24 @@ def test_every_string_that_may_be_an_output_has_its_rule() -> None:
 
 WRONG = st.sampled_from([None, "", "a b", 0, -1, True, "x\n", ["x"], {"x": "y"}, 1.5])
 SECRETS = st.text(st.characters(categories=("L", "N")), min_size=12, max_size=40).map("SECRET{}".format)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    secret=SECRETS,
+    where=st.sampled_from(["password", "private_key", "private_key_password"]),
+    login=st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(["host", "port", "user", "host_key", "bastion", "hst"], WRONG)
+    ),
+    rest=st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(["address", "ports", "labels", "probe", "proxy", "addres"], WRONG)
+    ),
+)
+def test_a_secret_is_in_no_error(secret: str, where: str, login: dict[str, Any], rest: dict[str, Any]) -> None:
+    """Whatever else is wrong beside it."""
+    both = {**login, where: secret}
+    args = vm_args(ssh={**ssh(), **both, "bastion": {**BASTION, **both}}, **rest)
+    assert secret not in complaint(args)
 
 
 @given(secret=SECRETS, where=st.sampled_from(["host_key", "user"]))

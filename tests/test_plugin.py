@@ -119,6 +119,89 @@ def properties(error: Any) -> list[tuple[str, str]]:
     return [(one.property_path, one.reason) for one in details.errors]
 
 
+def test_a_vm_with_plain_values_is_registered_whole(
+    plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor
+) -> None:
+    state = construct(plugin, monitor, inputs())
+    assert set(monitor.registered) == {"ratings", *CHILDREN}
+    assert state["entryName"] == "ratings-i-1-10-0-0-7"
+    assert state["spiffeId"] == "spiffe://cluster.local/ns/bookinfo/sa/bookinfo-ratings"
+
+
+def test_numbers_arrive_as_whole_numbers(plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor) -> None:
+    """On the wire every number is a float: `9080.0` would be in file names, in labels and in rules."""
+    construct(plugin, monitor, inputs())
+    (triggers,) = monitor.inputs("ratings-join")["triggers"]
+    assert triggers["ISTIO_INBOUND_PORTS"] == "9080"
+    assert triggers["ISTIO_META_POD_PORTS"] == '[{"name":"http","containerPort":9080,"protocol":""}]'
+    assert triggers["probe"] == '{"httpGet":{"path":"/health","port":9080},"periodSeconds":2}'
+    assert monitor.inputs("ratings-drain")["delete"] == "sleep 5"
+
+
+def test_a_machine_that_is_not_known_yet_hides_only_what_is_made_of_it(
+    plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor
+) -> None:
+    machine = output(None, MACHINE)
+    construct(plugin, monitor, inputs(machineId=machine, address=machine), machineId=MACHINE, address=MACHINE)
+    (triggers,) = monitor.inputs("ratings-join")["triggers"]
+    hidden = {name for name, value in triggers.items() if not isinstance(value, str) or value == UNKNOWN}
+    assert hidden == {"machine", "ISTIO_SVC_IP", "ISTIO_META_WORKLOAD_ENTRY"}
+
+
+def test_the_machine_is_found_from_its_id(plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor) -> None:
+    """While it is unknown as when it is known."""
+    for machine in (output(None, MACHINE), output("i-1", MACHINE)):
+        construct(plugin, monitor, inputs(machineId=machine), machineId=MACHINE)
+        assert monitor.registered["ratings-host"].deletedWith == MACHINE
+        assert list(monitor.registered["ratings-entry"].replace_with) == [MACHINE]
+
+
+def test_the_mesh_may_be_another_components_output(
+    plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor
+) -> None:
+    source = "urn:pulumi:stack::project::meshvm:index:MeshExpansion::bookinfo"
+    construct(plugin, monitor, inputs(mesh=output(dict(MESH), source)), mesh=source)
+    (triggers,) = monitor.inputs("ratings-join")["triggers"]
+    assert triggers["TRUST_DOMAIN"] == "cluster.local"
+    assert set(monitor.registered) == {"ratings", *CHILDREN}
+
+
+def test_a_mesh_that_is_not_known_yet_hides_what_is_made_of_it_and_registers_all(
+    plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor
+) -> None:
+    source = "urn:pulumi:stack::project::meshvm:index:MeshExpansion::bookinfo"
+    construct(plugin, monitor, inputs(mesh=output(None, source)), mesh=source)
+    assert set(monitor.registered) == {"ratings", *CHILDREN}
+    (triggers,) = monitor.inputs("ratings-join")["triggers"]
+    assert triggers["rejoin"] == "1"
+
+
+def test_a_secret_stays_one(plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor) -> None:
+    ssh = {**inputs()["ssh"], "privateKey": output("the-private-key", secret=True)}
+    construct(plugin, monitor, inputs(ssh=ssh))
+    for name in ("ratings-host", "ratings-join"):
+        connection = monitor.inputs(name)["connection"]
+        held = connection.get("value", connection)
+        key = held["privateKey"]
+        assert connection.get(SIGNATURE) == SECRET or key.get(SIGNATURE) == SECRET or key.get("secret") is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"address": "not-an-address"}, "address: 'not-an-address' is not an IP address; write one"),
+        ({"ports": [{"name": "http", "number": 0, "protocol": "HTTP"}]}, "ports[0].number: 0 is not a port; write"),
+    ],
+)
+def test_a_mistake_is_one_sentence_without_a_traceback(
+    plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor, changes: Mapping[str, Any], sentence: str
+) -> None:
+    details = str(refused(plugin, monitor, inputs(**changes)).details()).strip()
+    assert f'MeshVm "ratings": {sentence}' in details
+    assert "\n" not in details
+    assert 'File "' not in details
+
+
 @pytest.mark.parametrize(("key", "path"), [("address", "address"), ("ssh", "ssh")])
 def test_what_is_missing_is_named(
     plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor, key: str, path: str

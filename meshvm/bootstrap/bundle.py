@@ -1,7 +1,8 @@
 """What a Command sends to the machine: a short command, and on standard input the values followed by the script.
 
-The whole of standard input is one program that does nothing before its last line, so that a connection cut in the
-middle runs nothing. Values are shell variables and never exported: no process list and no environment shows them.
+The whole of standard input is one group of commands, which a shell reads to its end before it runs any of it, so that
+a connection cut in the middle runs nothing. Values are shell variables and never exported: no process list and no
+environment shows them.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ def command(script: str, action: str) -> str:
 def bundle(script: str, values: Mapping[str, str]) -> str:
     """The standard input of a Command: the values as variables, the script's parts, and the call of its action."""
     assignments = "".join(f"{name}={quote(value)}\n" for name, value in sorted(values.items()))
-    return f'{assignments}{program(script)}main "$@"; exit $?\n'
+    return f'{{\n{assignments}{program(script)}main "$@"; exit $?\n}}\n'
 
 
 def program(script: str) -> str:

@@ -45,6 +45,7 @@ def join_values(
     token_error: str,
     run: str,
     ask: str,
+    host_resource: str,
 ) -> dict[str, str]:
     """The shell variables of the join script.
 
@@ -53,10 +54,11 @@ def join_values(
     :param token_error: why there is no token; the script says it before it touches anything.
     :param run: a word of this run, which comes back in the status of a join that really ran.
     :param ask: the address of the one request through the sidecar; empty for none.
+    :param host_resource: name of the Command that prepared the machine, for a message.
     """
     default_config = json.loads(settings["defaultConfig"])
     variables = present(variables)
-    everything = {**default_config.get("proxyMetadata", {}), **variables}
+    everything = {**(default_config.get("proxyMetadata") or {}), **variables}
     probe = json.loads(settings["probe"])
     config = proxy_config(default_config, variables, probe, settings["discoveryAddress"])
     return {
@@ -65,6 +67,7 @@ def join_values(
         "MESHVM_GATEWAY": settings["gateway"],
         "MESHVM_GATEWAY_KIND": settings["gatewayKind"],
         "MESHVM_GATEWAY_PORT": settings["gatewayPort"],
+        "MESHVM_HOST_RESOURCE": host_resource,
         "MESHVM_ISTIOD": discovery_host(settings["discoveryAddress"]),
         "MESHVM_MARK": settings["machine"],
         "MESHVM_MESH_CONFIG": mesh_config(config),

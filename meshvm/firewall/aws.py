@@ -37,13 +37,22 @@ def rules(
 
 def _peers(
     flow: Flow, aws: Mapping[str, Any], gateways: list[pulumi.Input[str]]
-) -> list[tuple[str, dict[str, pulumi.Input[str]]]]:
+) -> list[tuple[str, dict[str, pulumi.Input[Any]]]]:
     if flow.kind is PeerKind.GROUP:
         return [("", {"referenced_security_group_id": aws["peer_security_group_id"]})]
     if flow.kind is PeerKind.CIDR:
         return [("", {"cidr_ipv6" if ":" in flow.peer else "cidr_ipv4": flow.peer})]
     single = len(gateways) == 1
-    return [("" if single else f"-{index}", {"cidr_ipv4": range_}) for index, range_ in enumerate(gateways)]
+    return [("" if single else f"-{index}", _either_family(range_)) for index, range_ in enumerate(gateways)]
+
+
+def _either_family(range_: pulumi.Input[str]) -> dict[str, pulumi.Input[Any]]:
+    """A range whose family is known when it is."""
+    known = pulumi.Output.from_input(range_)
+    return {
+        "cidr_ipv4": known.apply(lambda text: None if ":" in text else text),
+        "cidr_ipv6": known.apply(lambda text: text if ":" in text else None),
+    }
 
 
 def _rule(

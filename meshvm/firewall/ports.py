@@ -67,7 +67,8 @@ def mesh_flows(
     for port in ports:
         why = f"meshvm: the mesh calls port {port['name']} of this machine"
         flows += [
-            Flow(f"{port['name']}-{_slug(peer)}", Direction.IN, port["number"], kind, peer, why) for kind, peer in peers
+            Flow(f"port-{port['name']}-{_slug(peer)}", Direction.IN, port["number"], kind, peer, why)
+            for kind, peer in peers
         ]
     if between_networks:
         why = "meshvm: this machine calls services in the cluster's network, through the gateway"

@@ -21,8 +21,16 @@ _ENV_ONLY: Final = frozenset(
     }
 )
 # istioctl's own quoting (istio: pkg/util/shellescape) leaves a value bare when it has these characters alone: its
-# character class is mis-written, so digits and all letters but `w` are quoted.
-_BARE: Final = re.compile(r"[w\\@%+=:,./-]+\Z")
+# character class is mis-written, so digits and all letters but `w` are quoted. Its backslash is not among ours: bash
+# would drop it, or join the next line.
+_BARE: Final = re.compile(r"[w@%+=:,./-]+\Z")
+
+
+class _Quoted(yaml.SafeDumper):
+    """Writes every string in double quotes: the agent's reader sees numbers and booleans where PyYAML's does not."""
+
+
+_Quoted.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
 
 
 def cluster_env(variables: Mapping[str, str]) -> str:
@@ -46,7 +54,7 @@ def proxy_config(
     """The VM's ProxyConfig: the mesh's default, the variables as proxyMetadata, and the readiness probe."""
     metadata = {name: value for name, value in variables.items() if name not in _ENV_ONLY}
     config: dict[str, Any] = {**default_config, "discoveryAddress": discovery_address}
-    config["proxyMetadata"] = {**default_config.get("proxyMetadata", {}), **metadata}
+    config["proxyMetadata"] = {**(default_config.get("proxyMetadata") or {}), **metadata}
     config.pop("readinessProbe", None)
     if probe:
         config["readinessProbe"] = dict(probe)
@@ -57,7 +65,7 @@ def mesh_config(config: Mapping[str, Any]) -> str:
     """The text of /etc/istio/config/mesh: the ProxyConfig as `defaultConfig`."""
     # Plain types only: the text goes to a machine, and JSON is the narrowest way to say so.
     plain = json.loads(json.dumps({"defaultConfig": config}))
-    return yaml.safe_dump(plain, sort_keys=True, default_flow_style=False, allow_unicode=True, width=10_000)
+    return yaml.dump(plain, Dumper=_Quoted, sort_keys=True, default_flow_style=False, allow_unicode=True, width=10_000)
 
 
 def readiness_probe(probe: Mapping[str, Any] | None, ports: list[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -39,17 +39,18 @@ def canonical_revision(labels: Mapping[str, str]) -> str:
     return next((labels[key] for key in _CANONICAL_REVISION_LABELS if key in labels), "latest")
 
 
-def service_host(host: str, namespace: str) -> tuple[str, str]:
-    """The namespace and the full name of a called service, for the hosts of a Sidecar.
+def called_hosts(host: str, namespace: str) -> list[str]:
+    """A called service as the hosts of a Sidecar, `namespace/name`.
 
-    `details` is in the caller's own namespace and `details.bookinfo` in that one, as Istio reads short names; a name
-    with more dots is taken as it is, and belongs to any namespace unless it is the cluster's.
+    `details` is in the caller's own namespace and `details.bookinfo` in that one, as Istio reads short names. A name of
+    two parts may as well be an external one (`example.org`), and then it is whoever's ServiceEntry has it; a longer one
+    is taken as it is.
     """
     parts = host.split(".")
     if len(parts) == 1:
-        return namespace, f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
-    if len(parts) == 2 or (len(parts) == 3 and parts[2] == "svc"):
-        return parts[1], f"{parts[0]}.{parts[1]}.svc.{CLUSTER_DOMAIN}"
-    if host.endswith(f".svc.{CLUSTER_DOMAIN}"):
-        return parts[1], host
-    return "*", host
+        return [f"{namespace}/{host}.{namespace}.svc.{CLUSTER_DOMAIN}"]
+    inside = f"{parts[1]}/{parts[0]}.{parts[1]}.svc.{CLUSTER_DOMAIN}"
+    if host in {f"{parts[0]}.{parts[1]}.svc", f"{parts[0]}.{parts[1]}.svc.{CLUSTER_DOMAIN}"}:
+        return [inside]
+    outside = f"*/{host}"
+    return [inside, outside] if host == f"{parts[0]}.{parts[1]}" else [outside]

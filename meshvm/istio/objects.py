@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from meshvm.istio.names import service_host
+from meshvm.istio.names import called_hosts
 
 API_VERSION: Final = "networking.istio.io/v1"
 HEALTH_ANNOTATION: Final = "proxy.istio.io/health-checks-enabled"
@@ -54,7 +54,7 @@ def sidecar_spec(
     *, vm: str, namespace: str, istio_namespace: str, calls: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The spec of the VM's own Sidecar: what it calls, and the mesh's own namespace; without calls, its namespace."""
-    hosts = sorted({"/".join(service_host(call["host"], namespace)) for call in calls}) or ["./*"]
+    hosts = sorted({host for call in calls for host in called_hosts(call["host"], namespace)}) or ["./*"]
     return {
         "workloadSelector": {"labels": {VM_LABEL: vm}},
         "egress": [{"hosts": [*hosts, f"{istio_namespace}/*"]}],

@@ -1,5 +1,6 @@
 """What a single value must be like. A rule looks at plain values alone; an Output is looked at when it is known."""
 
+import functools
 import ipaddress
 import re
 from collections.abc import Callable
@@ -35,6 +36,19 @@ def at_least(least: int) -> Callable[[str, object], None]:
     return check
 
 
+def _of_text(rule: Rule) -> Rule:
+    """The rule, for a value that may be of any type."""
+
+    @functools.wraps(rule)
+    def check(path: str, value: str) -> None:
+        if not isinstance(value, str):
+            raise ArgumentError(path, f"a {type(value).__name__} is not a string", "give a string")
+        rule(path, value)
+
+    return check
+
+
+@_of_text
 def dns_label(path: str, value: str) -> None:
     """A name of a namespace, a service account or a port (RFC 1123)."""
     if not _DNS_LABEL.match(value):
@@ -42,6 +56,7 @@ def dns_label(path: str, value: str) -> None:
         raise ArgumentError(path, f"{value!r} is not a DNS label", remedy)
 
 
+@_of_text
 def host(path: str, value: str) -> None:
     """An IP address or a host name."""
     if is_ip(value) or _DNS_NAME.match(value.lower()):
@@ -49,6 +64,14 @@ def host(path: str, value: str) -> None:
     raise ArgumentError(path, f"{value!r} is neither an IP address nor a host name", "write one, without a port")
 
 
+@_of_text
+def name(path: str, value: str) -> None:
+    """A host name, and not an address."""
+    if is_ip(value) or not _DNS_NAME.match(value.lower()):
+        raise ArgumentError(path, f"{value!r} is not a host name", "write the service's name, such as details.bookinfo")
+
+
+@_of_text
 def ip(path: str, value: str) -> None:
     """An IP address."""
     if not is_ip(value):
@@ -64,6 +87,7 @@ def is_ip(value: str) -> bool:
     return True
 
 
+@_of_text
 def cidr(path: str, value: str) -> None:
     """An address range, and not the whole internet."""
     try:
@@ -74,6 +98,7 @@ def cidr(path: str, value: str) -> None:
         raise ArgumentError(path, f"{value!r} is everybody", "write the range that needs it")
 
 
+@_of_text
 def service(path: str, value: str) -> None:
     """A Service as namespace/name."""
     namespace, slash, name = value.partition("/")
@@ -81,6 +106,7 @@ def service(path: str, value: str) -> None:
         raise ArgumentError(path, f"{value!r} is not namespace/name", "write istio-system/istio-eastwestgateway, say")
 
 
+@_of_text
 def label_value(path: str, value: str) -> None:
     """A label's value."""
     if not _LABEL_VALUE.match(value):
@@ -88,18 +114,21 @@ def label_value(path: str, value: str) -> None:
         raise ArgumentError(path, f"{value!r} is not a label value", remedy)
 
 
+@_of_text
 def label_key(path: str, value: str) -> None:
     """A label's key."""
     if not _LABEL_KEY.match(value):
         raise ArgumentError(path, f"{value!r} is not a label key", "write `name` or `prefix.example/name`")
 
 
+@_of_text
 def sha256(path: str, value: str) -> None:
     """A SHA-256 checksum."""
     if not _SHA256.match(value):
         raise ArgumentError(path, f"{value!r} is not a SHA-256 checksum", "write the 64 digits that sha256sum prints")
 
 
+@_of_text
 def package(path: str, value: str) -> None:
     """Where a machine gets a package from."""
     if not re.match(r"(https?://[^\s/]+/\S+|/\S+)\Z", value):
@@ -107,6 +136,7 @@ def package(path: str, value: str) -> None:
         raise ArgumentError(path, f"{value!r} is neither an address nor an absolute path", remedy)
 
 
+@_of_text
 def host_key(path: str, value: str) -> None:
     """A public host key that pulumi-command can pin."""
     if value.startswith("ssh-rsa "):
@@ -117,6 +147,7 @@ def host_key(path: str, value: str) -> None:
         raise ArgumentError(path, "it is not one line of an Ed25519 or ECDSA public key", remedy)
 
 
+@_of_text
 def one_line(path: str, value: str) -> None:
     """Text without line breaks or NUL."""
     if not value or re.search(r"[\0\r\n]", value):

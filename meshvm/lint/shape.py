@@ -13,6 +13,16 @@ from typing import Any
 from meshvm.errors import ArgumentError
 
 
+def whole_numbers(value: Any) -> Any:  # noqa: ANN401 arguments of any shape
+    """`value` with every float that is a whole number as an int: from other languages all numbers come as floats, and
+    the SDK's provider host hands them on as they are."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: whole_numbers(one) for key, one in value.items()}
+    return [whole_numbers(one) for one in value] if isinstance(value, list) else value
+
+
 def check_shape(value: object, shape: type, path: str = "") -> None:
     """An error for the first key of `value` that is unknown or missing in the TypedDict `shape`."""
     if not isinstance(value, Mapping):

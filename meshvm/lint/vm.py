@@ -46,7 +46,7 @@ def check(args: Mapping[str, Any], own_label: str) -> None:
     _check_ports(args.get("ports") or [])
     _check_probe(args.get("probe"), has_ports=bool(args.get("ports")))
     for index, call in enumerate(args.get("calls") or []):
-        rules.host(f"calls[{index}].host", call["host"])
+        rules.name(f"calls[{index}].host", call["host"])
         rules.port(f"calls[{index}].port", call["port"])
     for path, login in _logins(args["ssh"]):
         _check_login(path, login)
@@ -60,6 +60,8 @@ def _logins(ssh: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 def _check_login(path: str, login: Mapping[str, Any]) -> None:
     if login.get("port") is not None:
         rules.port(f"{path}.port", login["port"])
+    if login.get("dial_attempts") is not None:
+        rules.at_least(1)(f"{path}.dial_attempts", login["dial_attempts"])
     if login.get("host_key") is None and not login.get("insecure_ignore_host_key"):
         remedy = "give the machine's public host key, or insecure_ignore_host_key: True to trust whoever answers"
         raise ArgumentError(f"{path}.host_key", "it is required", remedy)
@@ -97,6 +99,12 @@ def _check_probe(probe: Mapping[str, Any] | None, *, has_ports: bool) -> None:
             raise ArgumentError("probe.exec.command", "it is empty", "write program and arguments")
     else:
         rules.port(f"probe.{given[0]}.port", probe[given[0]]["port"])
+    if probe.get("initial_delay_seconds") is not None:
+        rules.at_least(0)("probe.initial_delay_seconds", probe["initial_delay_seconds"])
+    if (probe.get("http") or {}).get("scheme", "HTTP") not in {"HTTP", "HTTPS"}:
+        raise ArgumentError(
+            "probe.http.scheme", f"{probe['http']['scheme']!r} is not one of them", "write HTTP or HTTPS"
+        )
     for key in ("timeout_seconds", "period_seconds", "success_threshold", "failure_threshold"):
         if probe.get(key) is not None:
             rules.at_least(1)(f"probe.{key}", probe[key])
@@ -107,3 +115,5 @@ def _check_aws(aws: Mapping[str, Any]) -> None:
         for index, value in enumerate(aws.get(key) or []):
             if isinstance(value, str):
                 rules.cidr(f"aws.{key}[{index}]", value)
+            if value in aws[key][:index]:
+                raise ArgumentError(f"aws.{key}[{index}]", f"{value!r} is there twice", "name each range once")

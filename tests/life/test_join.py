@@ -31,9 +31,10 @@ def test_one_changed_setting_runs_the_join_alone_and_the_preview_names_it(world:
     changed = world.made(world.existing(machine))
     assert set(changed.names("create-replacement", "delete-replaced", "replace")) == {"vm-join"}
     assert changed.names("update") == ["vm-entry"]
-    assert "ISTIO_META_NETWORK='elsewhere'" in world.machine(machine["id"]).run(
-        "cat", "/var/lib/istio/envoy/cluster.env"
-    ).stdout
+    assert (
+        "ISTIO_META_NETWORK='elsewhere'"
+        in world.machine(machine["id"]).run("cat", "/var/lib/istio/envoy/cluster.env").stdout
+    )
 
 
 def test_a_join_that_failed_runs_again_also_when_the_change_is_taken_back(world: World) -> None:

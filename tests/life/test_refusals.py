@@ -36,7 +36,9 @@ def last_words(failed: Outcome, resource: str) -> str:
     """The last line of what the CLI says of a resource that failed."""
     assert failed.error, "the up was to fail"
     assert "Traceback" not in failed.text + failed.error
-    blocks = re.split(r"^  (?=\S)", failed.text.split("Diagnostics:", 1)[-1].split("\nResources:")[0], flags=re.MULTILINE)
+    blocks = re.split(
+        r"^  (?=\S)", failed.text.split("Diagnostics:", 1)[-1].split("\nResources:")[0], flags=re.MULTILINE
+    )
     block = next((one for one in blocks if f"({resource})" in one.splitlines()[0]), "")
     assert block, f"nothing is said of {resource}:\n{failed.text}"
     lines = [line.strip() for line in block.splitlines()[1:] if line.strip()]
@@ -161,15 +163,19 @@ def test_a_cluster_that_lacks_or_refuses_something_is_quoted(world: World) -> No
 
     # The preview tells already: an `up` would have the provider try for a minute to create the account.
     world.name, world.stack.program = f"{name}-gone", program
-    said = last_words(world.stack.preview(), f"lab-{name}")
-    assert f"the namespace {world.name} is not in the cluster; create it, or write the name of one that is there" in said
+    preview = world.stack.preview()
+    gone = f"the namespace {world.name} is not in the cluster; create it, or write the name of one that is there"
+    assert gone in preview.error, preview.error
+    assert "Traceback" not in preview.text
     world.name = name
 
     world.args["service_account"] = "nobody"
     refused(world, program, "vm-join", f"the service account {name}/nobody is not in the cluster; create the account")
     del world.args["service_account"]
     world.args["kubeconfig"] = str(world.lab.cluster.kubeconfig_for("stranger"))
-    refused(world, program, "vm-join", f"{name}/ratings", '"stranger" cannot create', "give these credentials the right")
+    refused(
+        world, program, "vm-join", f"{name}/ratings", '"stranger" cannot create', "give these credentials the right"
+    )
     del world.args["kubeconfig"]
     joined(world, program)
 
@@ -185,7 +191,9 @@ def test_a_sidecar_that_does_not_get_ready_says_what_it_waits_for(
         silent = f"the gateway {nobody} does not answer on port 15012 from the machine; check the firewall rules"
         refused(world, with_mesh(world, given, gatewayAddress=nobody), "vm-join", "within 8 s", silent)
         refused(world, with_mesh(world, given, clusterId="other"), "vm-join", "check that the cluster id is the one")
-        refused(world, with_mesh(world, given, rootCertificate=MeshCA.create().root), "vm-join", "do not belong together")
+        refused(
+            world, with_mesh(world, given, rootCertificate=MeshCA.create().root), "vm-join", "do not belong together"
+        )
     away = {"gatewayAddress": "gateway.invalid", "gatewayAddressKind": "host"}
     refused(world, with_mesh(world, given, **away), "vm-join", "the gateway gateway.invalid does not resolve on the")
     assert machine.run("systemctl", "is-active", "istio", check=False).stdout.strip() != "active"
