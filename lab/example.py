@@ -10,6 +10,12 @@ from lab.stack import Stack
 
 AWS = CHECKOUT / "examples" / "aws-bookinfo"
 PROJECT = "meshvm-aws-bookinfo"
+GCP = CHECKOUT / "examples" / "gcp"
+GCP_PROJECT = "meshvm-gcp-bookinfo"
+_PLACES = {
+    PROJECT: {"aws:region": "eu-central-1"},
+    GCP_PROJECT: {"gcp:project": "lab-project", "gcp:region": "europe-west3", "gcp:zone": "europe-west3-a"},
+}
 
 
 def program(folder: Path) -> Callable[[], None]:
@@ -30,18 +36,28 @@ def program(folder: Path) -> Callable[[], None]:
     return run
 
 
-def config(*, kubeconfig: str, package: str, sha256: str, runner: str) -> Mapping[str, str]:
-    """The example's configuration."""
+def config(*, kubeconfig: str, package: str, sha256: str, runner: str, project: str = PROJECT) -> Mapping[str, str]:
+    """The configuration of an example."""
     values = {"kubeconfig": kubeconfig, "package": package, "sha256": sha256, "runnerRange": runner}
-    return {"aws:region": "eu-central-1", **{f"{PROJECT}:{key}": value for key, value in values.items()}}
+    return {**_PLACES[project], **{f"{project}:{key}": value for key, value in values.items()}}
 
 
 def aws_bookinfo(lab: Lab, name: str) -> Stack:
     """A stack of examples/aws-bookinfo in the lab."""
+    return _stack(lab, name, AWS, PROJECT)
+
+
+def gcp_bookinfo(lab: Lab, name: str) -> Stack:
+    """A stack of examples/gcp in the lab; it needs the extra `gcp`."""
+    return _stack(lab, name, GCP, GCP_PROJECT)
+
+
+def _stack(lab: Lab, name: str, folder: Path, project: str) -> Stack:
     values = config(
         kubeconfig=str(lab.cluster.kubeconfig),
         package=lab.package_url,
         sha256=lab.package_sha256,
         runner=f"{lab.network.host_ip}/32",
+        project=project,
     )
-    return Stack(lab.folder, name, program(AWS), config=values, env=lab.env, project=PROJECT)
+    return Stack(lab.folder, name, program(folder), config=values, env=lab.env, project=project)

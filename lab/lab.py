@@ -50,6 +50,8 @@ class Lab:
         self.parts: dict[str, str] = {}
         self.package_url = ""
         self.package_sha256 = ""
+        self.keep = False
+        """Keep the logs although nothing is raised: a test that failed needs them."""
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -66,7 +68,7 @@ class Lab:
     ) -> None:
         """Stop everything; the logs stay when something went wrong."""
         self.stop()
-        if error is None:
+        if error is None and not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             self.steps.say(f"the logs of this run are in {self.logs}")

@@ -4,6 +4,7 @@ Programs run inline by the Automation API, which needs no language plugin.
 """
 
 import gc
+import logging
 import os
 import sys
 import time
@@ -15,6 +16,10 @@ from typing import Any, Final
 from pulumi import automation as auto
 
 PASSPHRASE: Final = "lab"
+
+# The Automation API's server logs a traceback when the engine ends before its program, as it does when a resource
+# failed; whoever keeps the record keeps the whole program.
+logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
 
 
 @dataclass
@@ -138,12 +143,14 @@ class Stack:
             operation(on_output=output, on_event=lambda event: _note(outcome, event), color="never", **options)
         except auto.CommandError as error:
             outcome.error = str(error)
-            _collect_program()
+        # Not above: while the error is held, so are the frames of the program.
+        if outcome.error:
+            collect_program()
         outcome.text = "\n".join(lines)
         return outcome
 
 
-def _collect_program() -> None:
+def collect_program() -> None:
     """The Automation API leaves the coroutines of a program half done when the engine went first. They complain when
     they are collected: now, to nobody, and not in the middle of something else."""
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None

@@ -119,7 +119,7 @@ class Cluster:
         conditions = (entry.get("status") or {}).get("conditions") or []
         for condition in conditions:
             if condition.get("type") == "Healthy":
-                return condition.get("status") == "True", condition.get("message") or "no reason given"
+                return condition.get("status") == "True", _reason(condition.get("message") or "no reason given")
         return False, "the sidecar has not reported yet"
 
     def _version(self, istio_namespace: str, suffix: str, tag: object) -> str:
@@ -195,6 +195,16 @@ def wait_healthy(cluster: Cluster, namespace: str, name: str, seconds: float) ->
         if time.monotonic() >= end:
             return reason
         time.sleep(0.5)
+
+
+def _reason(message: str) -> str:
+    """What the agent said of the application.
+
+    It reports a change only, and its first look is earlier than Envoy: that Envoy was not ready then stays its message
+    for as long as the application does not answer.
+    """
+    of_envoy = ("listener_manager", "from XDS server", "workers have not yet started")
+    return "it has not answered once since the sidecar's start" if any(one in message for one in of_envoy) else message
 
 
 def _load(kubeconfig: str | None) -> KubeConfig:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from lab.stack import collect_program
+
 
 def missing_for_the_lab() -> str | None:
     """What this machine lacks to host the lab; None when it lacks nothing."""
@@ -25,17 +27,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_sessionfinish() -> None:
+    """A program whose engine failed is collected here, and not in the middle of pytest's own last work."""
+    collect_program()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Which parts of the lab were real in this run, and which were stand-ins."""
-    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
-    parts = {
-        f"{part}: {kind}"
-        for report in reports
-        for name, value in report.user_properties
-        if name == "lab"
-        for part, kind in value.items()
-    }
-    if parts:
+    """Which parts of the lab were real in this run, which were stand-ins, and where the logs are when a test failed."""
+    lines = set()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            told = dict(report.user_properties)
+            lines |= {f"{part}: {kind}" for part, kind in told.get("lab", {}).items()}
+            if outcome == "failed" and "lab logs" in told:
+                lines.add(f"the logs of what failed: {told['lab logs']}")
+    if lines:
         terminalreporter.section("the lab")
-    for line in sorted(parts):
+    for line in sorted(lines):
         terminalreporter.write_line(line)

@@ -240,6 +240,10 @@ def test_an_unreachable_api_server_is_not_taken_for_a_missing_deployment(server:
         ([{"type": "Other", "status": "True"}], (False, "the sidecar has not reported yet")),
         ([{"type": "Healthy", "status": "True"}], (True, "no reason given")),
         ([{"type": "Healthy", "status": "False", "message": "refused"}], (False, "refused")),
+        (
+            [{"type": "Healthy", "status": "False", "message": 'Get "http://127.0.0.1:15000/stats?listener_manager"'}],
+            (False, "it has not answered once since the sidecar's start"),
+        ),
     ],
 )
 def test_health_is_the_condition_that_istiod_sets(

@@ -46,8 +46,9 @@ class MeshCA:
 
     def __init__(self, key: str, certificate: str, trust_domain: str = "cluster.local") -> None:
         loaded = load_pem_private_key(key.encode(), None)
-        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-            raise TypeError("the root's key must be an elliptic curve key")
+        # The stand-in makes the one, the original's default is the other.
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise TypeError("the root's key must be an elliptic curve or RSA key")
         self.key = key
         self.root = certificate
         self.trust_domain = trust_domain

@@ -9,7 +9,7 @@ from lab.cluster.cluster import Cluster
 from lab.istio import objects
 from lab.istio.ca import Identity, Issued
 from lab.istio.install import injected_cluster
-from lab.istio.mesh_root import load
+from lab.istio.mesh_root import issue
 
 _LISTENING = "listening on "
 CHECKOUT = Path(__file__).parents[2]
@@ -74,8 +74,4 @@ class Istiod:
 
     def issue(self, namespace: str, account: str, seconds: int = 3600) -> tuple[Issued, str]:
         """A certificate of the mesh for a client that plays a pod, and the root certificate."""
-        with objects.connected(self._kubeconfig) as api:
-            ca = load(api)
-        if ca is None:
-            raise LabError("istiod has made no root yet: wait for ready()", self.log)
-        return ca.issue(Identity(namespace, account), seconds), ca.root
+        return issue(self._kubeconfig, Identity(namespace, account), seconds)

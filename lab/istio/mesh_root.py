@@ -3,14 +3,16 @@
 import base64
 import threading
 import time
+from pathlib import Path
 
 import lightkube
 from lightkube.core.exceptions import ApiError
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret
 
-from lab.istio.ca import MeshCA
-from lab.istio.objects import ROOT_CONFIGMAP, UNANSWERED, conflict, missing
+from lab.base.errors import LabError
+from lab.istio.ca import Identity, Issued, MeshCA
+from lab.istio.objects import ROOT_CONFIGMAP, UNANSWERED, conflict, connected, missing
 
 SECRET = ("istio-ca-secret", "istio-system")
 
@@ -38,6 +40,18 @@ def load(api: lightkube.Client, trust_domain: str = "cluster.local") -> MeshCA |
         raise
     texts = {key: base64.b64decode(value).decode() for key, value in data.items()}
     return MeshCA(texts["ca-key.pem"], texts["ca-cert.pem"], trust_domain)
+
+
+def issue(kubeconfig: Path, identity: Identity, seconds: int) -> tuple[Issued, str]:
+    """A certificate of the mesh for whom a test wants to play, and the root certificate.
+
+    :raises LabError: when istiod has made no root yet.
+    """
+    with connected(kubeconfig) as api:
+        ca = load(api)
+    if ca is None:
+        raise LabError("istiod has made no root yet: wait for ready()")
+    return ca.issue(identity, seconds), ca.root
 
 
 class RootEverywhere:

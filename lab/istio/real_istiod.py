@@ -12,7 +12,9 @@ from lab.base.ports import answers
 from lab.base.process import Process, wait_until
 from lab.cluster.cluster import Cluster
 from lab.istio import objects
+from lab.istio.ca import Identity, Issued
 from lab.istio.install import SYSTEM, injected_cluster
+from lab.istio.mesh_root import issue
 
 _STARTS_WITHIN: Final = 60.0
 _OFF: Final = (
@@ -91,6 +93,10 @@ class RealIstiod:
         if self._process is not None:
             self._process.stop()
             self._process = None
+
+    def issue(self, namespace: str, account: str, seconds: int = 3600) -> tuple[Issued, str]:
+        """A certificate of the mesh for a client that plays a pod, and the root certificate."""
+        return issue(self._kubeconfig, Identity(namespace, account), seconds)
 
     def _command(self) -> list[str]:
         settings = {

@@ -22,7 +22,7 @@ from lab.plugins.gcp_account import (
     project,
     zone,
 )
-from lab.plugins.serve import Refused
+from lab.plugins.serve import UNKNOWN, Refused, plain
 
 _STOPPED_FOR: Final = ("machineType", "minCpuPlatform", "serviceAccount", "shieldedInstanceConfig", "networkInterfaces")
 _SETTERS: Final = {
@@ -160,6 +160,25 @@ def _interface(nic: Values, machine: Mapping[str, Any]) -> Values:
         public = {"natIp": str(machine["public_ip"]), "networkTier": "PREMIUM"}
         shown["accessConfigs"] = [{**first, **public}, *nic["accessConfigs"][1:]]
     return shown
+
+
+def foreseen(shown: Values, before: Values) -> Values:
+    """What a preview shows of an instance: addresses that Google gives are unknown, or those that it has already.
+
+    :param before: the instance's state; empty for a new one.
+    """
+    had = [plain(nic) for nic in before.get("networkInterfaces") or []]
+    nics = []
+    for at, nic in enumerate(shown.get("networkInterfaces") or []):
+        if not isinstance(nic, Mapping):
+            nics.append(nic)
+            continue
+        known = had[at] if at < len(had) else {}
+        public = (known.get("accessConfigs") or [{}])[0].get("natIp") or UNKNOWN
+        configs = [{"natIp": public, **(config or {})} for config in nic.get("accessConfigs") or []]
+        filled = {"networkIp": known.get("networkIp") or UNKNOWN, **nic}
+        nics.append({**filled, "accessConfigs": configs} if configs else filled)
+    return {**shown, "networkInterfaces": nics}
 
 
 def _login(metadata: Mapping[str, str]) -> tuple[str, list[str]]:

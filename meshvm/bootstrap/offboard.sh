@@ -76,5 +76,11 @@ remove_files() {
 	ours state-dir && rm -rf /var/lib/istio
 	ours sudo-flag && rm -f /root/.sudo_as_admin_successful
 	ours log-dir && rm -rf /var/log/istio
-	if ours certificates; then rm -rf /etc/certs; else rm -f /etc/certs/key.pem /etc/certs/cert-chain.pem /etc/certs/root-cert.pem; fi
+	if ours certificates; then
+		rm -rf /etc/certs
+	else
+		rm -f /etc/certs/key.pem /etc/certs/cert-chain.pem /etc/certs/root-cert.pem
+		attributes=$(cat "$STATE/before/certificates" 2>/dev/null)
+		[ -z "$attributes" ] || { chmod "${attributes% *}" /etc/certs && chown "${attributes#* }" /etc/certs; }
+	fi
 }

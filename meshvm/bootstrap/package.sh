@@ -41,6 +41,8 @@ remember_before() {
 	remember_absent state-dir exists /var/lib/istio
 	remember_absent log-dir exists /var/log/istio
 	remember_absent certificates exists /etc/certs
+	# The proxy's own from now on: mode and owner come back.
+	[ -e "$STATE/before/certificates" ] || stat -c '%a %u:%g' /etc/certs >"$STATE/before/certificates"
 	remember_absent usr-local-bin exists /usr/local/bin
 	# The unit's sudo leaves this in root's home.
 	remember_absent sudo-flag exists /root/.sudo_as_admin_successful

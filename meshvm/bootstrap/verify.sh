@@ -17,9 +17,12 @@ field() {
 	tr -d '\n' | grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | sed 's/^[^:]*: *"//; s/"$//'
 }
 
-# Why it did not get ready, from what the agent logged since its start. The agent's lines hold no token.
+# Why it did not get ready, from what the agent logged since its start. Its health checks are left out: they ask Envoy
+# and the application on the machine itself, where a refused connection says nothing. The lines hold no token.
 why_not_ready() {
-	last=$(tail -n 40 /var/log/istio/istio.log /var/log/istio/istio.err.log 2>/dev/null)
+	last=$(awk '/\tProxy role: / { text = "" }
+		!/\thealthcheck\t|Envoy proxy is NOT ready/ { text = text $0 "\n" }
+		END { printf "%s", text }' /var/log/istio/istio.log | tail -n 40)
 	case $last in
 	*"no such host"* | *"Temporary failure in name resolution"*) echo "the name $MESHVM_ISTIOD does not resolve on the machine; check /etc/hosts there" ;;
 	*"connection refused"* | *"i/o timeout"* | *"no route to host"* | *"network is unreachable"* | *"deadline exceeded"*)

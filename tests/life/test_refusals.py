@@ -48,7 +48,6 @@ def last_words(failed: Outcome, resource: str) -> str:
 def refused(world: World, program: Callable[[], None], resource: str, *words: str) -> str:
     """An `up` that fails at a resource, with these words in the last line of its error."""
     said = last_words(world.up(program), resource)
-    print(f"SAID {said}")
     for word in words:
         assert word in said, said
     return said

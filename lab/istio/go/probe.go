@@ -18,6 +18,10 @@ import (
 
 type check func(ctx context.Context) error
 
+// envoyStarts is how long Envoy takes until its administration answers: the agent's first look is earlier, and what it
+// finds stays the reason in the entry's condition for as long as the application does not answer.
+const envoyStarts = 100 * time.Millisecond
+
 func (a *agent) probeApplication() {
 	probe := a.settings.probe()
 	if probe == nil {
@@ -36,6 +40,11 @@ func (a *agent) probeApplication() {
 	said, good, bad := "", 0, 0
 	for ; ; time.Sleep(every) {
 		err := a.notReady()
+		if time.Since(a.started) < envoyStarts {
+			err = fmt.Errorf("Get %q: dial tcp 127.0.0.1:%[2]d: connect: connection refused",
+				fmt.Sprintf("http://127.0.0.1:%d/stats?usedonly&filter=^(cluster_manager\\.cds|listener_manager\\.lds)"+
+					"\\.(update_success|update_rejected)$", a.settings.ports.admin), a.settings.ports.admin)
+		}
 		if err == nil {
 			ctx, cancel := context.WithTimeout(context.Background(), within)
 			err = ask(ctx)
