@@ -17,7 +17,7 @@ demo: ## preview, apply, verify, change nothing, destroy: examples/aws-bookinfo 
 	@$(env) python -m lab demo $(ARGS)
 
 test: lint ## everything that CI runs: lint and all tests
-	@$(env) python -m pytest $(ARGS)
+	@$(env) python -m pytest -n 3 --dist loadfile $(ARGS)
 
 bench: ## the project's numbers, as ratios within one run
 	@$(env) python -m lab bench $(ARGS)

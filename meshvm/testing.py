@@ -240,13 +240,13 @@ def record(
 @contextmanager
 def answering(fake: FakeCluster) -> Iterator[FakeCluster]:
     """While this lasts, meshvm asks `fake` and no API server."""
-    real, clock = cluster.connect, cluster.time
-    cluster.connect = lambda kubeconfig, context: fake  # type: ignore[assignment,return-value] # noqa: ARG005
-    cluster.time = _Clock(fake)  # type: ignore[assignment]
+    module: Any = cluster
+    real = module.connect, module.time
+    module.connect, module.time = (lambda kubeconfig, context: fake), _Clock(fake)  # noqa: ARG005 the real one's
     try:
         yield fake
     finally:
-        cluster.connect, cluster.time = real, clock
+        module.connect, module.time = real
 
 
 def _plain(value: Any) -> tuple[Any, bool]:  # noqa: ANN401 a tree of protobuf's plain values

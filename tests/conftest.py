@@ -3,6 +3,9 @@
 import os
 import sys
 
+# hypothesis: its plugin imports it after the last test otherwise, and CPython 3.11 cannot parse a module while it frees
+# what failed programs of the Automation API left ("AST constructor recursion depth mismatch").
+import hypothesis  # noqa: F401
 import pytest
 
 from lab.stack import collect_program

@@ -178,5 +178,5 @@ class World:
         return outcome
 
     def entries(self) -> list[dict[str, Any]]:
-        """This world's WorkloadEntries."""
+        """The WorkloadEntries of this world."""
         return self.lab.entries(self.name)
