@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from lab import engine
+from lab.base.debian import LAB, need
 from lab.base.steps import Steps
 from lab.cloud.host import CloudHost
 from lab.cluster.cluster import Cluster
@@ -74,7 +75,8 @@ class Lab:
             self.steps.say(f"the logs of this run are in {self.logs}")
 
     def start(self) -> None:
-        """Start the pieces in order."""
+        """Start the pieces in order, with the host's packages first."""
+        need(self.steps, *LAB)
         self.parts["engine"] = prepare_engine(self.folder, self.steps, self.parts)
         with self.steps.step("machines' root") as found:
             self.root.start()

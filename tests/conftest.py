@@ -8,6 +8,8 @@ import sys
 import hypothesis  # noqa: F401
 import pytest
 
+from lab.base.debian import LAB, need
+from lab.base.steps import Steps
 from lab.stack import collect_program
 
 
@@ -18,6 +20,12 @@ def missing_for_the_lab() -> str | None:
     if os.geteuid() != 0:
         return "the lab makes network namespaces: run `sudo make test`"
     return None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Install what the lab's tests call and the machine lacks: once, before the workers begin."""
+    if missing_for_the_lab() is None and not hasattr(session.config, "workerinput"):
+        need(Steps(), *LAB, "sshd")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,10 +18,25 @@ PACKAGES = {
     "ip": "iproute2",
     "iptables": "iptables",
     "nsenter": "util-linux",
-    "ssh-keygen": "openssh-client",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
     "systemd-nspawn": "systemd-container",
+    "update-ca-certificates": "ca-certificates",
 }
 """The package of each command, named the same in Debian and Ubuntu."""
+
+LAB = (
+    "debootstrap",
+    "dpkg-deb",
+    "etcd",
+    "ip",
+    "iptables",
+    "nsenter",
+    "ssh",
+    "systemd-nspawn",
+    "update-ca-certificates",
+)
+"""What the lab itself calls; the tests call `sshd` too."""
 
 # A user's PATH often lacks the folders where Debian puts what root calls.
 _SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -78,7 +77,8 @@ class Root:
 
     def start(self) -> None:
         """Take the root from the cache, or build it (about half a minute)."""
-        require_tools()
+        if os.geteuid() != 0:
+            raise LabError("the lab's machines need root (namespaces, mounts): run the lab as root")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         place, self.built = kept("root", version(self.release), self._build)
         self._path = place
@@ -162,18 +162,3 @@ def finish(root: Path) -> None:
     # Newer than /usr: systemd then leaves out the units that bring /etc and /var up to date.
     for stamp in ("etc/.updated", "var/.updated"):
         (root / stamp).touch()
-
-
-def require_tools() -> None:
-    """Say what is missing before anything is begun."""
-    if os.geteuid() != 0:
-        raise LabError("the lab's machines need root (namespaces, mounts): run the lab as root")
-    packages = {
-        "debootstrap": "debootstrap",
-        "systemd-nspawn": "systemd-container",
-        "ip": "iproute2",
-        "nsenter": "util-linux",
-    }
-    missing = sorted({package for tool, package in packages.items() if shutil.which(tool) is None})
-    if missing:
-        raise LabError(f"the lab's machines need packages that are not installed: apt-get install {' '.join(missing)}")
