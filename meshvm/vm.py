@@ -213,9 +213,7 @@ class MeshVm(pulumi.ComponentResource):
         if not self._args.get("ports"):
             return
         unhealthy = at_up.unhealthy(self._label, self._args, self._inputs, join.stdout)
-        failed = pulumi.Output.all(join.stdout, unhealthy).apply(
-            lambda known: known[1] if _printed(known[0]).get("run") == self._run else ""
-        )
+        failed = pulumi.Output.all(join.stdout, unhealthy).apply(lambda known: self._failed(*known))
         preview = pulumi.runtime.is_dry_run()
         local.Command(
             f"{self._name}-gate",
@@ -225,6 +223,14 @@ class MeshVm(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=self._options(depends_on=[join], ignore_changes=["environment"], delete_before_replace=True),
         )
+
+    def _failed(self, stdout: str, unhealthy: str) -> str:
+        """The verdict, when the join that printed `stdout` ran in this run; else a warning."""
+        if _printed(stdout).get("run") == self._run:
+            return unhealthy
+        if unhealthy:
+            pulumi.log.warn(unhealthy, resource=self)
+        return ""
 
     def _namespace(self) -> pulumi.Output[str]:
         return self._inputs["mesh"].apply(lambda mesh: str(mesh["namespace"]))

@@ -269,3 +269,10 @@ def test_secret_credentials_make_no_secret_of_the_mesh(preview: bool) -> None:
     assert "triggers" not in recording["ratings-join"].secrets
     assert recording["shop-network"].secrets == set()
     assert "the-kubeconfig" not in str(list(recording.values()))
+
+
+def test_an_application_that_is_down_while_nothing_changes_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, **_: said.append(text))
+    one_vm(FakeCluster(unhealthy="down"), run="an earlier run", healthy_seconds=1)
+    assert ["down" in text for text in said] == [True]

@@ -38,7 +38,7 @@ start_sidecar() {
 	systemctl daemon-reload
 	systemctl enable istio
 	if [ "$restart" = 0 ] || ! systemctl is-active --quiet istio; then
-		systemctl restart istio || fail "systemd could not start istio; see journalctl -u istio on the machine"
+		systemctl restart istio || give_up "systemd could not start istio; see journalctl -u istio on the machine"
 	fi
 }
 

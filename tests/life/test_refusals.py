@@ -199,21 +199,43 @@ def test_a_sidecar_that_does_not_get_ready_says_what_it_waits_for(
     joined(world, world.existing(given))
 
 
-def test_a_run_that_ended_before_the_restart_is_caught_up_by_the_next(world: World) -> None:
+def test_settings_that_the_sidecar_cannot_start_with_are_taken_back(world: World) -> None:
     given = world.boot()
     machine = world.machine(given["id"])
     joined(world, world.existing(given))
+    before = machine.path("/var/lib/istio/envoy/cluster.env").read_text()
     world.args["network"] = "elsewhere"
-    # The settings are written, and then the sidecar cannot be started: as if the connection had been cut in between.
     systemctl = machine.path("/usr/local/bin/systemctl")
     systemctl.write_text('#!/bin/sh\n[ "$1" = restart ] && exit 1\nexec /usr/bin/systemctl "$@"\n')
     systemctl.chmod(0o755)
     refused(world, world.existing(given), "vm-join", "systemd could not start istio; see journalctl -u istio")
     systemctl.unlink()
+    assert machine.path("/var/lib/istio/envoy/cluster.env").read_text() == before
 
     joined(world, world.existing(given))
+    assert in_environment(machine, "ISTIO_META_NETWORK=elsewhere")
+
+
+def test_a_run_that_ended_before_the_restart_is_caught_up_by_the_next(world: World) -> None:
+    given = world.boot()
+    machine = world.machine(given["id"])
+    joined(world, world.existing(given))
+    world.args["network"] = "elsewhere"
+    # The settings are written, and then the script is killed before the sidecar starts again.
+    systemctl = machine.path("/usr/local/bin/systemctl")
+    systemctl.write_text('#!/bin/sh\n[ "$1" = restart ] && { kill -9 $PPID; exit 1; }\nexec /usr/bin/systemctl "$@"\n')
+    systemctl.chmod(0o755)
+    assert world.up(world.existing(given)).error
+    systemctl.unlink()
+
+    joined(world, world.existing(given))
+    assert in_environment(machine, "ISTIO_META_NETWORK=elsewhere")
+
+
+def in_environment(machine: Machine, variable: str) -> bool:
+    """Whether the running agent was started with the variable."""
     agent = machine.run("pgrep", "-o", "-x", "pilot-agent").stdout.strip()
-    assert "ISTIO_META_NETWORK=elsewhere" in machine.path(f"/proc/{agent}/environ").read_text().split("\0")
+    return variable in machine.path(f"/proc/{agent}/environ").read_text().split("\0")
 
 
 def test_a_machine_set_up_anew_under_its_id_is_told_apart_by_its_mark(world: World) -> None:
