@@ -18,7 +18,7 @@ from lab.cloud.client import CloudClient
 from lab.demo import cannot_host
 from lab.lab import NAMESPACE, Lab, healthy
 from lab.machines.machine import Machine
-from lab.stack import Outcome, Stack
+from lab.stack import Stack
 
 _JOIN_LIMIT = 10.0
 _REPEATS = 3
@@ -71,7 +71,7 @@ def _machine(lab: Lab) -> tuple[Machine, Path]:
 def _join(lab: Lab, machine: Machine, key: Path) -> float:
     stack = Stack(lab.folder, "with", _with_meshvm(lab, machine, key), env=lab.env)
     began = time.monotonic()
-    _succeeded(stack.up())
+    stack.up().succeeded()
     if not wait_until(lambda: all(healthy(entry) for entry in lab.entries()), 5):
         raise LabError("the machine is not in rotation", lab.istiod.log)
     return time.monotonic() - began
@@ -80,12 +80,12 @@ def _join(lab: Lab, machine: Machine, key: Path) -> float:
 def _no_change(lab: Lab, machine: Machine, key: Path) -> None:
     with_meshvm = Stack(lab.folder, "with", _with_meshvm(lab, machine, key), env=lab.env)
     without = Stack(lab.folder, "without", _without_meshvm(lab, machine, key), env=lab.env)
-    _succeeded(without.up())
+    without.up().succeeded()
     times: dict[str, list[float]] = {"with": [], "without": []}
     for _ in range(_REPEATS):
         for name, stack in (("with", with_meshvm), ("without", without)):
             began = time.monotonic()
-            _succeeded(stack.up())
+            stack.up().succeeded()
             times[name].append(time.monotonic() - began)
     medians = {name: statistics.median(one) for name, one in times.items()}
     lab.steps.say(
@@ -169,8 +169,3 @@ def _without_meshvm(lab: Lab, machine: Machine, key: Path) -> Callable[[], None]
             command.local.Command(name, create=":")
 
     return program
-
-
-def _succeeded(outcome: Outcome) -> None:
-    if outcome.error:
-        raise LabError(f"Pulumi failed:\n{outcome.text}\n{outcome.error}")

@@ -11,7 +11,7 @@ from lab.base.errors import LabError
 from lab.base.steps import Steps
 from lab.cloud.objects import all_objects
 from lab.lab import Lab, healthy, prepare_engine
-from lab.stack import Outcome, Stack, environment
+from lab.stack import Stack, environment
 
 
 def demo() -> int:
@@ -50,21 +50,21 @@ def _whole(lab: Lab) -> None:
         steps.say(f"{part}: {kind}")
     stack = example.aws_bookinfo(lab, "demo")
     with steps.step("pulumi preview --diff"):
-        _succeeded(stack.preview(print))
+        stack.preview(print).succeeded()
     with steps.step("pulumi up") as found:
-        done = _succeeded(stack.up(print))
+        done = stack.up(print).succeeded()
         found(f"{len(done.names('create'))} resources made")
     _verify(lab, stack)
     with steps.step("pulumi up again") as found:
-        again = _succeeded(stack.up())
+        again = stack.up().succeeded()
         if again.steps:
             raise LabError(f"the second up was to change nothing, and did {again.order()}")
         found("nothing to change")
     with steps.step("one changed setting (rejoin), as a preview shows it"):
         stack.set_config({f"{example.PROJECT}:rejoin": "2"})
-        _succeeded(stack.preview(print))
+        stack.preview(print).succeeded()
     with steps.step("pulumi destroy") as found:
-        _succeeded(stack.destroy(print))
+        stack.destroy(print).succeeded()
         left = [*(one["urn"] for one in stack.state()), *lab.entries(), *lab.cloud.instances, *all_objects(lab.folder)]
         if left:
             raise LabError(f"destroy left {left}")
@@ -97,7 +97,7 @@ def _preview_only(steps: Steps, missing: list[str]) -> int:
         env = environment(folder, MESHVM_LAB=str(folder))
         stack = Stack(folder, "demo", example.program(example.AWS), config=values, env=env, project=example.PROJECT)
         with steps.step("pulumi preview --diff, with no cluster in reach"):
-            _succeeded(stack.preview(print))
+            stack.preview(print).succeeded()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for one in missing:
@@ -113,9 +113,3 @@ users: [{name: none, user: {}}]
 contexts: [{name: none, context: {cluster: none, user: none}}]
 current-context: none
 """
-
-
-def _succeeded(outcome: Outcome) -> Outcome:
-    if outcome.error:
-        raise LabError(f"Pulumi failed:\n{outcome.text}\n{outcome.error}")
-    return outcome

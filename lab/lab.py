@@ -77,7 +77,7 @@ class Lab:
     def start(self) -> None:
         """Start the pieces in order, with the host's packages first."""
         need(self.steps, *LAB)
-        self.parts["engine"] = prepare_engine(self.folder, self.steps, self.parts)
+        prepare_engine(self.folder, self.steps, self.parts)
         with self.steps.step("machines' root") as found:
             self.root.start()
             self.root.ready()
@@ -142,9 +142,10 @@ def healthy(entry: Mapping[str, Any]) -> bool:
     return any(one["type"] == "Healthy" and one["status"] == "True" for one in conditions)
 
 
-def prepare_engine(folder: Path, steps: Steps, parts: dict[str, str]) -> str:
-    """Find or build the engine, and put it and the plugins' stand-ins into `folder/bin`; says what is real."""
+def prepare_engine(folder: Path, steps: Steps, parts: dict[str, str]) -> None:
+    """Find or build the engine, put it and the plugins into `folder/bin`, and note in `parts` what is real."""
     found = engine.find_or_build(steps)
+    parts["engine"] = "real"
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "pulumi").symlink_to(found.binary)
     for name in _PLUGINS:
@@ -156,7 +157,6 @@ def prepare_engine(folder: Path, steps: Steps, parts: dict[str, str]) -> str:
         else:
             _script(target, f"lab.plugins.{name}")
     _script(folder / "bin" / "pulumi-resource-meshvm", "pulumi.run.plugin meshvm")
-    return "real"
 
 
 def _script(target: Path, module: str) -> None:

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pulumi import automation as auto
+
+from lab.base.errors import LabError
 
 PASSPHRASE: Final = "lab"
 
@@ -37,6 +39,12 @@ class Outcome:
     text: str = ""
     error: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
+
+    def succeeded(self) -> Self:
+        """The outcome itself; an error with all that the CLI printed when the operation failed."""
+        if self.error:
+            raise LabError(f"Pulumi failed:\n{self.text}\n{self.error}")
+        return self
 
     def names(self, *operations: str) -> list[str]:
         """Names of the resources that saw one of the operations, in order."""

@@ -141,20 +141,17 @@ class Cluster:
                 return self._data(namespace, "istio-ca-root-cert", "root-cert.pem")
             except ClusterError as error:
                 if error.unreachable or time.monotonic() >= end:
-                    if self._absent(namespace):
-                        self.require_namespace(namespace)
+                    self._tell_if_absent(namespace)
                     raise
                 time.sleep(0.5)
 
-    def _absent(self, namespace: str) -> bool:
-        """Whether the namespace is known not to be there; credentials that may not ask need not know."""
+    def _tell_if_absent(self, namespace: str) -> None:
+        """An error when the namespace is known not to be there; credentials that may not ask need not know."""
         try:
-            self._client.get(Namespace, namespace)
-        except ApiError as error:
-            return error.response.status_code == httpx.codes.NOT_FOUND
-        except (httpx.HTTPError, OSError):
-            return False
-        return False
+            self.require_namespace(namespace)
+        except ClusterError as error:
+            if error.missing:
+                raise
 
     def _data(self, namespace: str, name: str, key: str) -> str:
         remedy = "check namespace, istio_namespace and revision: istiod writes it"
@@ -245,7 +242,7 @@ def _asked(what: str, remedy: str) -> Iterator[None]:
             message = f"the API server refuses to give {what} ({said}); give these credentials the right to it"
         else:
             message = f"the API server answered {code} when asked for {what} ({error.status.message}); try again"
-        raise ClusterError(message) from None
+        raise ClusterError(message, missing=code == httpx.codes.NOT_FOUND) from None
     except ConfigError as error:
         said = " ".join(str(error).split())
         message = (

@@ -8,7 +8,7 @@ import pulumi_kubernetes as k8s
 
 from meshvm import cluster, facts
 from meshvm.args import Flavor, MeshExpansionArgs
-from meshvm.errors import ArgumentError, ClusterError
+from meshvm.errors import ArgumentError
 from meshvm.lint import rules
 from meshvm.lint.shape import check_shape
 from meshvm.outputs import asked, checked, credentials, reported
@@ -59,22 +59,16 @@ class MeshExpansion(pulumi.ComponentResource):
         args = self._args
         istio_namespace, revision = args.get("istio_namespace") or "istio-system", args.get("revision") or ""
 
-        def read(known: list[Any]) -> Any:  # noqa: ANN401 the facts or UNKNOWN
+        def read(known: list[Any]) -> dict[str, str]:
             workloads, endpoint, kubeconfig, context = known
-            with reported(self._label):
-                gateway = facts.check_endpoint("gateway", endpoint)
-                try:
-                    patience = 0 if pulumi.runtime.is_dry_run() else _ROOT_CERTIFICATE_SECONDS
-                    with cluster.connect(kubeconfig, context) as asking:
-                        mesh = asking.mesh(workloads, istio_namespace, revision, patience)
-                except ClusterError as error:
-                    if error.unreachable and pulumi.runtime.is_dry_run():
-                        return pulumi.UNKNOWN
-                    raise
-                return _mesh(mesh, gateway, args)
+            gateway = facts.check_endpoint("gateway", endpoint)
+            patience = 0 if pulumi.runtime.is_dry_run() else _ROOT_CERTIFICATE_SECONDS
+            with cluster.connect(kubeconfig, context) as asking:
+                mesh = asking.mesh(workloads, istio_namespace, revision, patience)
+            return _mesh(mesh, gateway, args)
 
         asks = pulumi.Output.all(namespace, args["gateway"], *credentials(args))
-        return asked(asks, read)
+        return asked(self._label, asks, read)
 
     def _account(self, name: str, account: str, namespace: pulumi.Output[str]) -> k8s.core.v1.ServiceAccount:
         return k8s.core.v1.ServiceAccount(
@@ -104,16 +98,11 @@ class MeshExpansion(pulumi.ComponentResource):
         wanted = self._args.get("istio_namespace") or "istio-system"
 
         def look(known: list[Any]) -> str:
-            with reported(self._label):
-                try:
-                    with cluster.connect(*known) as asking:
-                        asking.require_namespace(wanted)
-                except ClusterError as error:
-                    if not (error.unreachable and pulumi.runtime.is_dry_run()):
-                        raise
+            with cluster.connect(*known) as asking:
+                asking.require_namespace(wanted)
             return wanted
 
-        return asked(pulumi.Output.all(*credentials(self._args)), look)
+        return asked(self._label, pulumi.Output.all(*credentials(self._args)), look, unreached=wanted)
 
 
 def _check(args: MeshExpansionArgs) -> None:

@@ -7,7 +7,7 @@ import pulumi
 
 from meshvm import cluster, facts
 from meshvm.args import VmGatewayArgs
-from meshvm.errors import ArgumentError, ClusterError
+from meshvm.errors import ArgumentError
 from meshvm.lint import rules
 from meshvm.lint.shape import check_shape
 from meshvm.outputs import asked, checked, credentials, reported
@@ -42,11 +42,7 @@ class VmGateway(pulumi.ComponentResource):
         where = checked(label, kind, args[kind], _RULES[kind])  # type: ignore[literal-required]
         asks = pulumi.Output.all(where, *credentials(args))
 
-        def find(known: list[Any]) -> Any:  # noqa: ANN401 the map or UNKNOWN
-            with reported(label):
-                return _endpoint(kind, *known)
-
-        self.endpoint = asked(asks, find)
+        self.endpoint = asked(label, asks, lambda known: _endpoint(kind, *known))
         self.register_outputs({"endpoint": self.endpoint})
 
 
@@ -62,13 +58,8 @@ def _check(args: VmGatewayArgs) -> str:
 def _endpoint(kind: str, where: str, kubeconfig: str | None, context: str | None) -> Any:  # noqa: ANN401 or UNKNOWN
     if kind != "service":
         return _map("host" if kind == "host" else "ip", where, [_ISTIOD_PORT, _NETWORK_PORT], "")
-    try:
-        with cluster.connect(kubeconfig, context) as asking:
-            addresses, ports = asking.gateway(*where.split("/"))
-    except ClusterError as error:
-        if error.unreachable and pulumi.runtime.is_dry_run():
-            return pulumi.UNKNOWN
-        raise
+    with cluster.connect(kubeconfig, context) as asking:
+        addresses, ports = asking.gateway(*where.split("/"))
     if _ISTIOD_PORT not in ports:
         remedy = "expose it there (istio: samples/multicluster/expose-istiod.yaml), or name the gateway that has it"
         raise ArgumentError("service", f"the Service {where} has no port {_ISTIOD_PORT} that leads to istiod", remedy)

@@ -93,7 +93,6 @@ def join_input(
                 token_error=known["token"]["error"],
                 run=run,
                 ask=request_to_ask(known["address"], args.get("ports") or [], args.get("probe")),
-                host_resource=f"{known['variables']['ISTIO_META_WORKLOAD_NAME']}-host",
             )
             return bundle("join", values)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import pulumi
 
-from meshvm.errors import ArgumentError, MeshvmError
+from meshvm.errors import ArgumentError, ClusterError, MeshvmError
 from meshvm.istio.settings import Setting, needs
 
 T = TypeVar("T")
@@ -53,8 +53,6 @@ def checked(
 
     def check(known: str) -> str:
         with reported(component):
-            if not isinstance(known, str):
-                raise ArgumentError(path, f"a {type(known).__name__} is not a string", "give a string")
             rule(path, known)
         return known
 
@@ -77,10 +75,28 @@ def at_up(given: pulumi.Output[T], ask: Callable[[T], U]) -> pulumi.Output[U]:
     """What `ask` answers at an `up`; in a preview it is not asked, and the answer is unknown."""
     if pulumi.runtime.is_dry_run():
         return given.apply(lambda _: cast("U", pulumi.UNKNOWN))
-    return asked(given, ask)
+    return _in_thread(given, ask)
 
 
-def asked(given: pulumi.Output[T], ask: Callable[[T], U]) -> pulumi.Output[U]:
+def asked(
+    component: str, given: pulumi.Output[T], ask: Callable[[T], U], unreached: object = pulumi.UNKNOWN
+) -> pulumi.Output[U]:
+    """What `ask` finds out of the cluster, in a preview too: where no cluster is in reach, the preview goes on with
+    `unreached`, and an `up` fails."""
+
+    def answer(value: T) -> U:
+        with reported(component):
+            try:
+                return ask(value)
+            except ClusterError as error:
+                if error.unreachable and pulumi.runtime.is_dry_run():
+                    return cast("U", unreached)
+                raise
+
+    return _in_thread(given, answer)
+
+
+def _in_thread(given: pulumi.Output[T], ask: Callable[[T], U]) -> pulumi.Output[U]:
     """What `ask` answers, in a thread of its own, because whoever is asked may take long."""
 
     async def answer(value: T) -> U:

@@ -70,9 +70,9 @@ class MeshVm(pulumi.ComponentResource):
         # The resource that the machine is, if the program made it.
         self._vm = owner(self._machine)
 
-        ssh_rules = self._rules(self._ssh_flows())
-        host = self._host(ssh_rules)
-        drain = self._drain([host, *self._rules(self._mesh_flows())])
+        ssh_flows, mesh_flows = self._ssh_flows(), self._mesh_flows()
+        host = self._host(self._rules(ssh_flows))
+        drain = self._drain([host, *self._rules(mesh_flows)])
         sidecar = self._sidecar()
         entry = self._entry(drain)
         join = self._join([entry, sidecar])
@@ -81,7 +81,7 @@ class MeshVm(pulumi.ComponentResource):
         self.spiffe_id = self._inputs["spiffe"]
         self.entry_name = self._inputs["entry"]
         self.status = join.stdout.apply(_status)
-        flows: list[Any] = [flow.why for flow in (*self._ssh_flows(), *self._mesh_flows())]
+        flows: list[Any] = [flow.why for flow in (*ssh_flows, *mesh_flows)]
         self.flows = pulumi.Output.from_input(flows)
         outputs = {"spiffe_id": self.spiffe_id, "entry_name": self.entry_name}
         self.register_outputs({**outputs, "status": self.status, "flows": self.flows})

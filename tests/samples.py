@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 import pulumi
 
 from meshvm.args import MeshVmArgs, Protocol
+from meshvm.istio.settings import Setting, needs
 from meshvm.testing import ROOT_CERTIFICATE
 
 HOST_KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEtVdXJ4dHhHV2p0c3R0c3R0c3R0c3R0c3R0c3R0c3R0"
@@ -87,3 +88,8 @@ class Machine(pulumi.CustomResource):
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("test:index:Machine", name, {"address": None}, opts)
+
+
+def resolve(settings: Mapping[str, Setting], inputs: Mapping[str, Any]) -> dict[str, str]:
+    """All settings from known inputs."""
+    return {name: setting(*(inputs[need] for need in needs(setting))) for name, setting in settings.items()}

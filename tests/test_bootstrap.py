@@ -14,9 +14,9 @@ from meshvm.bootstrap.bundle import bundle, command, digest, program
 from meshvm.bootstrap.quote import quote
 from meshvm.bootstrap.values import READY_SECONDS, join_settings, join_values, request_to_ask
 from meshvm.errors import MeshvmError
-from meshvm.istio.settings import cluster_env_settings, resolve
+from meshvm.istio.settings import cluster_env_settings
 from tests.imports import CHECKOUT
-from tests.samples import SHA256, http_port, mesh
+from tests.samples import SHA256, http_port, mesh, resolve
 
 SCRIPTS = ("host", "join")
 SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
@@ -89,7 +89,7 @@ def values_of(script: str) -> dict[str, str]:
     }
     found = resolve(join_settings(), inputs)
     variables = resolve(cluster_env_settings(), inputs)
-    rest = {"root_certificate": "x", "token": hostile, "token_error": "", "run": "r", "ask": "", "host_resource": "x"}
+    rest = {"root_certificate": "x", "token": hostile, "token_error": "", "run": "r", "ask": ""}
     return join_values(found, variables, **rest)
 
 
@@ -230,7 +230,6 @@ def joined(**changes: str) -> dict[str, str]:
         "token_error": "",
         "run": "r",
         "ask": "",
-        "host_resource": "x-host",
         **changes,
     }
     return join_values(JOIN, variables, **given)
@@ -246,7 +245,7 @@ def test_the_machine_finds_istiod_by_the_name_in_its_certificate() -> None:
 
 def test_every_setting_that_reaches_the_machine_is_a_trigger() -> None:
     """Else a change of it would go unseen. The token and the words of a run are others each time, on purpose."""
-    others_each_time = {"MESHVM_TOKEN", "MESHVM_TOKEN_ERROR", "MESHVM_RUN", "MESHVM_HOST_RESOURCE"}
+    others_each_time = {"MESHVM_TOKEN", "MESHVM_TOKEN_ERROR", "MESHVM_RUN"}
     of_triggers = {"MESHVM_ASK", "MESHVM_CLUSTER_ENV", "MESHVM_ISTIOD", "MESHVM_MESH_CONFIG", "MESHVM_ROOT_CERTIFICATE"}
     constant = {"MESHVM_READY_SECONDS"}
     values = joined()

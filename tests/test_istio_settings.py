@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshvm.istio.files import cluster_env
-from meshvm.istio.settings import cluster_env_settings, go_json, needs, present, resolve
-from tests.samples import http_port, mesh
+from meshvm.istio.settings import cluster_env_settings, go_json, needs, present
+from tests.samples import http_port, mesh, resolve
 
 INPUTS: dict[str, Any] = {
     "address": "10.0.0.1",

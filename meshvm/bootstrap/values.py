@@ -45,7 +45,6 @@ def join_values(
     token_error: str,
     run: str,
     ask: str,
-    host_resource: str,
 ) -> dict[str, str]:
     """The shell variables of the join script.
 
@@ -54,7 +53,6 @@ def join_values(
     :param token_error: why there is no token; the script says it before it touches anything.
     :param run: a word of this run, which comes back in the status of a join that really ran.
     :param ask: the address of the one request through the sidecar; empty for none.
-    :param host_resource: name of the Command that prepared the machine, for a message.
     """
     default_config = json.loads(settings["defaultConfig"])
     variables = present(variables)
@@ -67,7 +65,6 @@ def join_values(
         "MESHVM_GATEWAY": settings["gateway"],
         "MESHVM_GATEWAY_KIND": settings["gatewayKind"],
         "MESHVM_GATEWAY_PORT": settings["gatewayPort"],
-        "MESHVM_HOST_RESOURCE": host_resource,
         "MESHVM_ISTIOD": discovery_host(settings["discoveryAddress"]),
         "MESHVM_MARK": settings["machine"],
         "MESHVM_MESH_CONFIG": mesh_config(config),

@@ -26,11 +26,6 @@ def needs(setting: Setting) -> tuple[str, ...]:
     return tuple(inspect.signature(setting).parameters)
 
 
-def resolve(settings: Mapping[str, Setting], inputs: Mapping[str, Any]) -> dict[str, str]:
-    """All settings from known inputs."""
-    return {name: setting(*(inputs[need] for need in needs(setting))) for name, setting in settings.items()}
-
-
 def present(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables without the optional ones that are empty."""
     return {name: value for name, value in variables.items() if value or name not in _OPTIONAL}
