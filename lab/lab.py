@@ -16,9 +16,11 @@ from lab.base.debian import LAB, need
 from lab.base.steps import Steps
 from lab.cloud.host import CloudHost
 from lab.cluster.cluster import Cluster
+from lab.cluster.stand_ins import NodesAndCloud
 from lab.istio import objects
 from lab.istio.install import install, serve_package
 from lab.istio.istiod import Istiod
+from lab.istio.options import Options
 from lab.istio.package import VERSION, package
 from lab.istio.real import find_real
 from lab.istio.real_istiod import RealIstiod
@@ -108,11 +110,19 @@ class Lab:
             install(self.cluster, self.network.host_ip, version=real.version if real else VERSION)
             self.namespace(NAMESPACE)
             place = (self.folder, self.cluster, self.network.host_ip)
-            self.istiod: Istiod | RealIstiod = RealIstiod(*place, real.discovery) if real else Istiod(*place)
+            options = Options(also=(self.network.host_ipv6,) if self.network.host_ipv6 else ())
+            self.istiod: Istiod | RealIstiod = (
+                RealIstiod(*place, real.discovery, options=options) if real else Istiod(*place, options=options)
+            )
             self._running.callback(self.istiod.stop)
             self.istiod.start()
             self.istiod.ready()
             found(f"{kind}, answers at {self.network.host_ip}:15012")
+        # Load balancers and pods that a program makes get the address that istiod answers at.
+        played = NodesAndCloud(self.cluster.admin, self.network.host_ip)
+        self._running.callback(played.stop)
+        played.start()
+        self.parts["nodes and cloud load balancer"] = "stand-in"
         self.parts["istiod"] = kind
         self.parts["sidecar package"] = f"real ({real.deb.name})" if real else kind
 

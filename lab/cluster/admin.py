@@ -1,9 +1,11 @@
 """What the lab itself asks of the API server: as its administrator, with plain requests."""
 
+import contextlib
 import http.client
 import json
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,9 +63,39 @@ class Admin:
         finally:
             connection.close()
 
+    def watch(self, path: str) -> "Watch":
+        """What happens to the objects at `path`, beginning with those that are there."""
+        address, _, port = self._server().removeprefix("https://").partition(":")
+        return Watch(http.client.HTTPSConnection(address, int(port), context=self._tls), f"{path}?watch=true")
+
     def alive(self) -> bool:
         """Whether the API server says that it is ready, with its own roles and namespaces in place."""
         return self.ask("GET", "/readyz", timeout=5).status == 200
+
+
+class Watch:
+    """The events of one watch: iterate in one thread, stop it from another."""
+
+    def __init__(self, connection: http.client.HTTPSConnection, path: str) -> None:
+        self._connection = connection
+        self._path = path
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The events, each an object with `type` and `object`, until it is stopped or the API server ends it."""
+        try:
+            self._connection.request("GET", self._path)
+            for line in self._connection.getresponse():
+                yield _decoded(line)
+        except (OSError, ValueError, http.client.HTTPException):
+            return  # stopped, or the API server has gone
+        finally:
+            self._connection.close()
+
+    def stop(self) -> None:
+        """End the iteration."""
+        with contextlib.suppress(OSError):
+            if self._connection.sock:
+                self._connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _decoded(content: bytes) -> dict[str, Any]:

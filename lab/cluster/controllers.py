@@ -8,8 +8,16 @@ from lab.cluster.admin import Admin
 from lab.cluster.binaries import Binary
 
 # Foreground deletion (the default of Pulumi's Kubernetes provider) waits for the garbage collector; a deleted
-# namespace for the namespace controller; the account `default` of a new namespace comes from the third.
-_CONTROLLERS = ("garbage-collector-controller", "namespace-controller", "serviceaccount-controller")
+# namespace for the namespace controller; the account `default` of a new namespace comes from the third. The other three
+# make pods of a Deployment and endpoints of a Service, which the provider waits for. (Slices of endpoints need nodes.)
+_CONTROLLERS = (
+    "garbage-collector-controller",
+    "namespace-controller",
+    "serviceaccount-controller",
+    "deployment-controller",
+    "replicaset-controller",
+    "endpoints-controller",
+)
 
 _PROBES = "/api/v1/namespaces/default/configmaps"
 

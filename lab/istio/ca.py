@@ -37,20 +37,26 @@ class Issued:
 
 
 class MeshCA:
-    """The root of a mesh.
+    """Who signs the certificates of a mesh: its root, or an authority below the root.
 
     :param key: its private key, PEM.
-    :param certificate: its certificate, PEM: what `root-cert.pem` holds on every machine.
+    :param certificate: its certificate, PEM.
     :param trust_domain: first part of every SPIFFE name that it signs.
+    :param root: the root's certificate when it is not its own: what `root-cert.pem` holds on every machine.
+    :param chain: its certificate and those between it and the root, PEM; empty for the root itself.
     """
 
-    def __init__(self, key: str, certificate: str, trust_domain: str = "cluster.local") -> None:
+    def __init__(
+        self, key: str, certificate: str, trust_domain: str = "cluster.local", root: str = "", chain: str = ""
+    ) -> None:
         loaded = load_pem_private_key(key.encode(), None)
         # The stand-in makes the one, the original's default is the other.
         if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
             raise TypeError("the root's key must be an elliptic curve or RSA key")
         self.key = key
-        self.root = certificate
+        self.certificate = certificate
+        self.root = root or certificate
+        self.chain = chain
         self.trust_domain = trust_domain
         self._key = loaded
         self._certificate = x509.load_pem_x509_certificate(certificate.encode())
@@ -67,6 +73,21 @@ class MeshCA:
             .add_extension(_usage(signs=True), critical=True)
         )
         return cls(_pem(key), _text(builder.sign(key, hashes.SHA256())), trust_domain)
+
+    def intermediate(self) -> "MeshCA":
+        """An authority below this one, as an organization keeps its root away from istiod."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, f"{self.trust_domain} intermediate")])
+        signer = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        builder = (
+            _builder(key.public_key(), name, dt.timedelta(days=365))
+            .issuer_name(self._certificate.subject)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs=True), critical=True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(signer), critical=False)
+        )
+        certificate = _text(builder.sign(self._key, hashes.SHA256()))
+        return MeshCA(_pem(key), certificate, self.trust_domain, self.root, certificate + self.chain)
 
     def certify(self, request: str, identity: Identity, seconds: int) -> str:
         """Sign a request's key for `identity`, whatever name the request asks for: as istiod does.
@@ -92,7 +113,7 @@ class MeshCA:
 
     def _issue(self, names: Sequence[x509.GeneralName], seconds: int) -> Issued:
         key = ec.generate_private_key(ec.SECP256R1())
-        return Issued(self._sign(key.public_key(), names, seconds), _pem(key))
+        return Issued(self._sign(key.public_key(), names, seconds) + self.chain, _pem(key))
 
     def _sign(
         self, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, names: Sequence[x509.GeneralName], seconds: int
@@ -111,6 +132,12 @@ class MeshCA:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(signer), critical=False)
         )
         return _text(builder.sign(self._key, hashes.SHA256()))
+
+
+def certificates(text: str) -> list[str]:
+    """The certificates of a PEM text, each by itself."""
+    end = "-----END CERTIFICATE-----\n"
+    return [part + end for part in text.split(end) if part.strip()]
 
 
 def identity_of(certificate: bytes, trust_domain: str) -> Identity | None:

@@ -1,25 +1,30 @@
-"""What configuration does an agent get: how strict inbound is, and the listeners of a Sidecar without capture?"""
+"""What configuration does an agent get: how strict inbound is, its listeners, the mesh's names, its access log?"""
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import lightkube
+from lightkube.resources.core_v1 import Pod
+from lightkube.resources.core_v1 import Service as ClusterService
+from lightkube.resources.discovery_v1 import EndpointSlice
 
-from lab.istio.objects import UNANSWERED, PeerAuthentication, Sidecar, plain
-from lab.istio.registry import Node
-
-ROOT_NAMESPACE = "istio-system"
+from lab.istio import objects
+from lab.istio.listeners import ROOT_NAMESPACE, egress, ingress, selected, virtual
+from lab.istio.objects import UNANSWERED, plain
+from lab.istio.proxy import Node
+from lab.istio.services import Service, of_cluster, of_entries, selects
+from lab.istio.telemetry import logged_sides
 
 
 class Mirror:
     """A copy of all objects of one kind, kept up to date by a watch.
 
-    :param changed: called after each change.
+    :param changed: called after each change, with what it is (`ADDED`, `MODIFIED`, `DELETED`) and the object.
     """
 
-    def __init__(self, api: lightkube.Client, kind: Any, changed: Callable[[], None]) -> None:
+    def __init__(self, api: lightkube.Client, kind: Any, changed: Callable[[str, dict[str, Any]], None]) -> None:
         self._api = api
         self._kind = kind
         self._changed = changed
@@ -49,7 +54,7 @@ class Mirror:
                 self._objects.pop(key, None)
             else:
                 self._objects[key] = found
-        self._changed()
+        self._changed(event, found)
 
 
 class Configuration:
@@ -60,23 +65,58 @@ class Configuration:
 
     def __init__(self, api: lightkube.Client) -> None:
         self.generation = 0
-        self._sidecars = Mirror(api, Sidecar, self._changed)
-        self._policies = Mirror(api, PeerAuthentication, self._changed)
+        kinds = {
+            "sidecars": objects.Sidecar,
+            "policies": objects.PeerAuthentication,
+            "telemetries": objects.Telemetry,
+            "entries": objects.WorkloadEntry,
+            "service entries": objects.ServiceEntry,
+            "services": ClusterService,
+            "slices": EndpointSlice,
+            "pods": Pod,
+        }
+        self._mirrors = {name: Mirror(api, kind, self._changed) for name, kind in kinds.items()}
 
     def start(self) -> None:
         """Begin to follow the cluster."""
-        self._sidecars.start()
-        self._policies.start()
+        for mirror in self._mirrors.values():
+            mirror.start()
 
     def of(self, node: Node) -> dict[str, Any]:
         """The configuration of this agent."""
-        return {"inbound": inbound_mode(self._policies, node), "listeners": ingress_listeners(self._sidecars, node)}
+        services = self._services()
+        sidecar = selected(self._mirrors["sidecars"], node, "workloadSelector", "labels")
+        return {
+            "inbound": inbound_mode(self._mirrors["policies"], node),
+            **ingress(sidecar, node),
+            "outbound": egress(sidecar, services, node),
+            "virtual": virtual(services),
+            "names": names(services, node),
+            "logged": logged_sides(self._mirrors["telemetries"], node),
+        }
 
-    def _changed(self) -> None:
+    def _services(self) -> list[Service]:
+        found = self._mirrors
+        entries = list(found["entries"])
+        cluster = of_cluster(found["services"], found["slices"], found["pods"], entries)
+        return [*cluster, *of_entries(found["service entries"], entries)]
+
+    def _changed(self, _event: str, _object: dict[str, Any]) -> None:
         self.generation += 1
 
 
-def inbound_mode(policies: Iterator[dict[str, Any]] | Mirror, node: Node) -> str:
+def names(services: Iterable[Service], node: Node) -> dict[str, list[str]]:
+    """The table by which the agent answers questions for names."""
+    return {
+        name.lower(): [address for address in service.addresses if "/" not in address]
+        for service in services
+        if service.addresses
+        for name in service.names(node.namespace)
+        if name not in service.addresses
+    }
+
+
+def inbound_mode(policies: Iterable[dict[str, Any]], node: Node) -> str:
     """PERMISSIVE, STRICT or DISABLE: the workload's own policy before its namespace's before the mesh's."""
     found = {"mesh": "", "namespace": "", "workload": ""}
     for policy in policies:
@@ -85,28 +125,8 @@ def inbound_mode(policies: Iterator[dict[str, Any]] | Mirror, node: Node) -> str
         selector = (policy["spec"].get("selector") or {}).get("matchLabels")
         if mode == "UNSET" or namespace not in {node.namespace, ROOT_NAMESPACE}:
             continue
-        if selector and namespace == node.namespace and _selects(selector, node):
+        if selector and namespace == node.namespace and selects(selector, node.labels):
             found["workload"] = mode
         elif not selector:
             found["namespace" if namespace == node.namespace else "mesh"] = mode
     return found["workload"] or found["namespace"] or found["mesh"] or "PERMISSIVE"
-
-
-def ingress_listeners(sidecars: Iterator[dict[str, Any]] | Mirror, node: Node) -> list[dict[str, str]]:
-    """Ingress listeners with an address of their own, from the Sidecar that selects this workload."""
-    listeners = []
-    for sidecar in sidecars:
-        selector = (sidecar["spec"].get("workloadSelector") or {}).get("labels")
-        if sidecar["metadata"]["namespace"] != node.namespace or not selector or not _selects(selector, node):
-            continue
-        for ingress in sidecar["spec"].get("ingress") or []:
-            port = ingress["port"]["number"]
-            bind, to = ingress.get("bind"), ingress.get("defaultEndpoint") or f"127.0.0.1:{port}"
-            if bind and not to.startswith("unix:"):
-                host = f"[{bind}]" if ":" in bind else bind
-                listeners.append({"bind": f"{host}:{port}", "to": to.replace("0.0.0.0", "127.0.0.1")})
-    return listeners
-
-
-def _selects(selector: Mapping[str, str], node: Node) -> bool:
-    return all(node.labels.get(key) == value for key, value in selector.items())

@@ -5,6 +5,7 @@ import http.server
 import json
 import shutil
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lightkube.models.core_v1 import (
     ServiceSpec,
 )
 from lightkube.models.meta_v1 import LabelSelector, ObjectMeta
+from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfiguration
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Service
 from lightkube.types import PatchType
@@ -52,17 +54,39 @@ def install(
     with objects.connected(cluster.kubeconfig) as api:
         labels = {"topology.istio.io/network": network} if network else {}
         objects.ensure_namespace(api, SYSTEM, labels)
-        objects.ensure(api, ConfigMap(metadata=_named("istio"), data={"mesh": _mesh()}))
-        values = {"values": _values(version, network, cluster_name)}
-        objects.ensure(api, ConfigMap(metadata=_named("istio-sidecar-injector"), data=values))
-        objects.ensure(api, _istiod(version))
-        _service(
-            api, "istiod", {"grpc-xds": 15010, "https-dns": 15012, "https-webhook": 443, "http-monitoring": 15014}, {}
-        )
+        _control_plane(api, "", version, network, cluster_name)
         gateway = {"app": GATEWAY, "istio": "eastwestgateway"}
         _service(api, GATEWAY, GATEWAY_PORTS, {**gateway, **labels}, kind="LoadBalancer")
     ingress: dict[str, str | None] = {"hostname": gateway_hostname} if gateway_hostname else {"ip": gateway_address}
     set_load_balancer(cluster, SYSTEM, GATEWAY, [ingress] if any(ingress.values()) else [])
+
+
+def install_revision(
+    cluster: Cluster, revision: str, tags: Sequence[str] = (), network: str = "", version: str = VERSION
+) -> None:
+    """Make the objects of one more control plane, beside the one without a name; may be done again.
+
+    :param revision: its name.
+    :param tags: revision tags that name it.
+    """
+    with objects.connected(cluster.kubeconfig) as api:
+        _control_plane(api, revision, version, network, "Kubernetes")
+        for tag in tags:
+            metadata = ObjectMeta(
+                name=f"istio-revision-tag-{tag}", labels={"istio.io/rev": revision, "istio.io/tag": tag}
+            )
+            objects.ensure(api, MutatingWebhookConfiguration(metadata=metadata))
+
+
+def _control_plane(api: lightkube.Client, revision: str, version: str, network: str, cluster_name: str) -> None:
+    suffix = f"-{revision}" if revision else ""
+    labels = {"istio.io/rev": revision} if revision else {}
+    objects.ensure(api, ConfigMap(metadata=_named(f"istio{suffix}", labels), data={"mesh": _mesh(suffix)}))
+    values = {"values": _values(version, network, cluster_name)}
+    objects.ensure(api, ConfigMap(metadata=_named(f"istio-sidecar-injector{suffix}", labels), data=values))
+    objects.ensure(api, _istiod(f"istiod{suffix}", version, labels))
+    selector = {"app": "istiod", **(labels or {"istio": "pilot"})}
+    _service(api, f"istiod{suffix}", ISTIOD_PORTS, labels, selector=selector)
 
 
 def set_load_balancer(cluster: Cluster, namespace: str, service: str, ingress: list[dict[str, str | None]]) -> None:
@@ -108,10 +132,10 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing: who fetched what is in the machine's own log."""
 
 
-def _mesh() -> str:
+def _mesh(suffix: str) -> str:
     return f"""\
 defaultConfig:
-  discoveryAddress: istiod.{SYSTEM}.svc:15012
+  discoveryAddress: istiod{suffix}.{SYSTEM}.svc:15012
   meshId: mesh1
 defaultProviders:
   metrics:
@@ -138,19 +162,24 @@ def _named(name: str, labels: dict[str, str] | None = None) -> ObjectMeta:
     return ObjectMeta(name=name, namespace=SYSTEM, labels={"istio.io/rev": "default", **(labels or {})})
 
 
-def _istiod(version: str) -> Deployment:
-    """The Deployment that tells which version runs; nothing here makes pods of it."""
-    labels = {"app": "istiod", "istio": "pilot"}
+def _istiod(name: str, version: str, revision: dict[str, str]) -> Deployment:
+    """The Deployment that tells which version runs; it has no pods, because istiod runs beside the cluster."""
+    labels = {"app": "istiod", "istio": "pilot", **revision}
     pod = PodSpec(containers=[Container(name="discovery", image=f"{HUB}/pilot:{version}")])
     template = PodTemplateSpec(metadata=ObjectMeta(labels=labels), spec=pod)
-    spec = DeploymentSpec(selector=LabelSelector(matchLabels=labels), template=template, replicas=1)
-    return Deployment(metadata=_named("istiod", {**labels, "operator.istio.io/version": version}), spec=spec)
+    spec = DeploymentSpec(selector=LabelSelector(matchLabels=labels), template=template, replicas=0)
+    return Deployment(metadata=_named(name, {**labels, "operator.istio.io/version": version}), spec=spec)
 
 
 def _service(
-    api: lightkube.Client, name: str, ports: dict[str, int], labels: dict[str, str], kind: str = "ClusterIP"
+    api: lightkube.Client,
+    name: str,
+    ports: dict[str, int],
+    labels: dict[str, str],
+    kind: str = "ClusterIP",
+    selector: dict[str, str] | None = None,
 ) -> None:
-    selector = labels or {"app": "istiod", "istio": "pilot"}
+    selector = selector or labels
     spec = ServiceSpec(type=kind, selector=selector, ports=[ServicePort(name=n, port=p) for n, p in ports.items()])
     try:
         api.create(Service(metadata=_named(name, labels), spec=spec))

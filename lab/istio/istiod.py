@@ -1,6 +1,7 @@
 """istiod's stand-in as a piece of the lab: started, watched, killed and started again; and what its root can sign."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from lab.base.errors import LabError
@@ -10,6 +11,7 @@ from lab.istio import objects
 from lab.istio.ca import Identity, Issued
 from lab.istio.install import injected_cluster
 from lab.istio.mesh_root import issue
+from lab.istio.options import Options
 
 _LISTENING = "listening on "
 CHECKOUT = Path(__file__).parents[2]
@@ -24,18 +26,29 @@ class Istiod:
     :param port: 15012, unless two run on one address.
     :param grace: seconds that an entry, or its health, outlives its agent (10 in the original).
     :param lifetime: the longest life of a certificate, in seconds.
+    :param options: what is not plain about it.
     """
 
     name = "istiod (a stand-in)"
 
     def __init__(
-        self, run: Path, cluster: Cluster, address: str, port: int = 15012, grace: float = 10.0, lifetime: int = 86400
+        self,
+        run: Path,
+        cluster: Cluster,
+        address: str,
+        port: int = 15012,
+        grace: float = 10.0,
+        lifetime: int = 86400,
+        options: Options = Options(),  # noqa: B008 (it cannot change)
     ) -> None:
-        self.log = run / "logs" / "istiod.log"
+        self.log = run / "logs" / f"{options.file}.log"
         self.address = address
         self.port = port
         self._kubeconfig = cluster.kubeconfig
-        self._settings = {"--grace": grace, "--lifetime": lifetime, "--folder": run / "istiod", "--port": port}
+        self._settings = {"--grace": grace, "--lifetime": lifetime, "--folder": run / options.file, "--port": port}
+        self._settings |= {"--revision": options.revision, "--jwt-rule": options.rule}
+        self._options = options
+        self._relays = ExitStack()
         self._process: Process | None = None
 
     def start(self) -> None:
@@ -65,9 +78,11 @@ class Istiod:
         if self._process is None:
             raise LabError("istiod has not been started")
         self._process.ready()
+        self._relays = self._options.relays(self.address, self.port)
 
     def stop(self) -> None:
         """End it at once: to agents and entries it is as if it had crashed."""
+        self._relays.close()
         if self._process is not None:
             self._process.stop()
             self._process = None

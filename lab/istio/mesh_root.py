@@ -14,32 +14,52 @@ from lab.base.errors import LabError
 from lab.istio.ca import Identity, Issued, MeshCA
 from lab.istio.objects import ROOT_CONFIGMAP, UNANSWERED, conflict, connected, missing
 
-SECRET = ("istio-ca-secret", "istio-system")
+SYSTEM = "istio-system"
+SECRET = "istio-ca-secret"
+PLUGGED = "cacerts"
+"""The Secret of an authority that istiod is given and did not make."""
 
 
 def load_or_create(api: lightkube.Client, trust_domain: str) -> MeshCA:
-    """The root of the Secret that the original keeps it in; made there at the first start."""
+    """The authority of the Secrets that the original keeps it in; made there at the first start."""
     found = load(api, trust_domain)
     if found:
         return found
     ca = MeshCA.create(trust_domain)
-    data = {"ca-key.pem": ca.key, "ca-cert.pem": ca.root}
-    name, namespace = SECRET
-    api.create(Secret(metadata=ObjectMeta(name=name, namespace=namespace), type="istio.io/ca-root", stringData=data))
+    _write(api, SECRET, {"ca-key.pem": ca.key, "ca-cert.pem": ca.root})
     return ca
 
 
 def load(api: lightkube.Client, trust_domain: str = "cluster.local") -> MeshCA | None:
-    """The root, when istiod has made one."""
-    name, namespace = SECRET
+    """The authority, when one is plugged in or istiod has made one."""
+    plugged = read(api, PLUGGED)
+    if plugged:
+        key, certificate, root = (plugged[name] for name in ("ca-key.pem", "ca-cert.pem", "root-cert.pem"))
+        return MeshCA(key, certificate, trust_domain, root, plugged["cert-chain.pem"])
+    own = read(api, SECRET)
+    return MeshCA(own["ca-key.pem"], own["ca-cert.pem"], trust_domain) if own else None
+
+
+def plug_in(api: lightkube.Client, ca: MeshCA) -> None:
+    """Give istiod an authority, before its first start."""
+    files = {"ca-key.pem": ca.key, "ca-cert.pem": ca.certificate, "root-cert.pem": ca.root, "cert-chain.pem": ca.chain}
+    _write(api, PLUGGED, files)
+
+
+def _write(api: lightkube.Client, name: str, data: dict[str, str]) -> None:
+    kind = "istio.io/ca-root" if name == SECRET else "Opaque"
+    api.create(Secret(metadata=ObjectMeta(name=name, namespace=SYSTEM), type=kind, stringData=data))
+
+
+def read(api: lightkube.Client, name: str) -> dict[str, str]:
+    """The texts of a Secret of the control plane; none when it is not there."""
     try:
-        data = api.get(Secret, name, namespace=namespace).data or {}
+        data = api.get(Secret, name, namespace=SYSTEM).data or {}
     except ApiError as error:
         if missing(error):
-            return None
+            return {}
         raise
-    texts = {key: base64.b64decode(value).decode() for key, value in data.items()}
-    return MeshCA(texts["ca-key.pem"], texts["ca-cert.pem"], trust_domain)
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
 def issue(kubeconfig: Path, identity: Identity, seconds: int) -> tuple[Issued, str]:

@@ -9,13 +9,15 @@ import lightkube
 from httpx2 import HTTPError
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ApiError
-from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
+from lightkube.generic_resource import create_namespaced_resource
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Namespace
 
 WorkloadEntry = create_namespaced_resource("networking.istio.io", "v1", "WorkloadEntry", "workloadentries")
 WorkloadGroup = create_namespaced_resource("networking.istio.io", "v1", "WorkloadGroup", "workloadgroups")
 Sidecar = create_namespaced_resource("networking.istio.io", "v1", "Sidecar", "sidecars")
+ServiceEntry = create_namespaced_resource("networking.istio.io", "v1", "ServiceEntry", "serviceentries")
+Telemetry = create_namespaced_resource("telemetry.istio.io", "v1", "Telemetry", "telemetries")
 PeerAuthentication = create_namespaced_resource("security.istio.io", "v1", "PeerAuthentication", "peerauthentications")
 
 UNANSWERED = (ApiError, HTTPError)
@@ -70,6 +72,6 @@ def ensure_namespace(api: lightkube.Client, name: str, labels: dict[str, str] | 
             raise
 
 
-def plain(obj: GenericNamespacedResource) -> dict[str, Any]:
+def plain(obj: Any) -> dict[str, Any]:
     """The object as the API server sent it."""
-    return cast("dict[str, Any]", obj.to_dict())  # type: ignore[no-untyped-call] # lightkube leaves it untyped
+    return cast("dict[str, Any]", obj.to_dict())

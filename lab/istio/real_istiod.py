@@ -1,5 +1,6 @@
 """A real `pilot-discovery` as a piece of the lab: what does it need when there are no pods around it?"""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +11,13 @@ from lightkube.resources.core_v1 import ConfigMap
 from lab.base.errors import LabError
 from lab.base.ports import answers
 from lab.base.process import Process, wait_until
+from lab.cluster.certificates import write_private
 from lab.cluster.cluster import Cluster
 from lab.istio import objects
 from lab.istio.ca import Identity, Issued
 from lab.istio.install import SYSTEM, injected_cluster
-from lab.istio.mesh_root import issue
+from lab.istio.mesh_root import PLUGGED, issue, read
+from lab.istio.options import Options
 
 _STARTS_WITHIN: Final = 60.0
 _OFF: Final = (
@@ -43,19 +46,29 @@ class RealIstiod:
     :param program: `pilot-discovery`.
     :param port: 15012, unless two run on one address.
     :param grace: seconds that an entry, or its health, outlives its agent.
+    :param options: what is not plain about it.
     """
 
     name = "istiod"
 
     def __init__(
-        self, run: Path, cluster: Cluster, address: str, program: Path, port: int = 15012, grace: float = 10.0
+        self,
+        run: Path,
+        cluster: Cluster,
+        address: str,
+        program: Path,
+        port: int = 15012,
+        grace: float = 10.0,
+        options: Options = Options(),  # noqa: B008 (it cannot change)
     ) -> None:
-        self.log = run / "logs" / "istiod.log"
+        self.log = run / "logs" / f"{options.file}.log"
         self.address = address
         self.port = port
-        self._folder = run / "istiod"
+        self._folder = run / options.file
+        self._options = options
+        self._relays = ExitStack()
         self._kubeconfig = cluster.kubeconfig
-        self._program = program
+        self.program = program
         self._grace = grace
         self._process: Process | None = None
 
@@ -63,11 +76,17 @@ class RealIstiod:
         """Start the process, or start it again after `stop`: it keeps its root in the cluster."""
         with objects.connected(self._kubeconfig) as api:
             cluster_id = injected_cluster(api)
-            mesh = yaml.safe_load((api.get(ConfigMap, "istio", namespace=SYSTEM).data or {})["mesh"])
+            name = f"istio-{self._options.revision}" if self._options.revision else "istio"
+            mesh = yaml.safe_load((api.get(ConfigMap, name, namespace=SYSTEM).data or {})["mesh"])
             # The charts' default provider of metrics is one more filter of Istio's own Envoy.
             if mesh.pop("defaultProviders", None):
-                api.patch(ConfigMap, "istio", {"data": {"mesh": yaml.safe_dump(mesh)}}, namespace=SYSTEM)
+                api.patch(ConfigMap, name, {"data": {"mesh": yaml.safe_dump(mesh)}}, namespace=SYSTEM)
+            plugged = read(api, PLUGGED)
         self._folder.mkdir(parents=True, exist_ok=True)
+        for file, text in plugged.items():  # what Kubernetes would have mounted
+            place = self._folder / "etc/cacerts" / file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_private(place, text.encode())
         self._process = Process(
             self.name,
             self._command(),
@@ -87,9 +106,11 @@ class RealIstiod:
         self._process.ready()
         if not wait_until(self._published, _STARTS_WITHIN, every=0.2):
             raise LabError(f"istiod has not published its root certificate in {_STARTS_WITHIN:.0f} s", self.log)
+        self._relays = self._options.relays(self.address, self.port)
 
     def stop(self) -> None:
         """End it; it is given one second for its connections."""
+        self._relays.close()
         if self._process is not None:
             self._process.stop()
             self._process = None
@@ -106,7 +127,7 @@ class RealIstiod:
             "--ctrlz_port": 0,
             **dict.fromkeys(("--grpcAddr", "--httpAddr", "--httpsAddr", "--monitoringAddr"), "127.0.0.1:0"),
         }
-        return [str(self._program), "discovery", *(f"{flag}={value}" for flag, value in settings.items())]
+        return [str(self.program), "discovery", *(f"{flag}={value}" for flag, value in settings.items())]
 
     def _variables(self, cluster_id: str) -> dict[str, str]:
         return {
@@ -116,6 +137,8 @@ class RealIstiod:
             "PILOT_WORKLOAD_ENTRY_GRACE_PERIOD": f"{self._grace}s",
             "VALIDATION_WEBHOOK_CONFIG_NAME": "",
             "INJECTION_WEBHOOK_CONFIG_NAME": "",
+            **({"REVISION": self._options.revision} if self._options.revision else {}),
+            **({"JWT_RULE": self._options.rule} if self._options.rule else {}),
             **dict.fromkeys(_OFF, "false"),
         }
 

@@ -12,109 +12,30 @@ from lightkube.types import PatchType
 
 from lab.istio.ca import Identity
 from lab.istio.objects import WorkloadEntry, WorkloadGroup, conflict, missing, plain
+from lab.istio.proxy import GROUP, HEALTH_CHECKED, Node, Refused, check_control, entry_from_group
 
-HEALTH_CHECKED = "proxy.istio.io/health-checks-enabled"
-GROUP = "istio.io/autoRegistrationGroup"
 CONTROLLER = "istio.io/workloadController"
 CONNECTED = "istio.io/connectedAt"
 DISCONNECTED = "istio.io/disconnectedAt"
 
 
-class Refused(Exception):
-    """istiod ends the agent's call.
+@dataclass(frozen=True)
+class Connection:
+    """An agent's open call.
 
-    :param code: name of the gRPC status that the original answers with.
+    :param entry: the workload entry that its health goes to; empty for none.
+    :param at: when it began.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True)
-class Node:
-    """What an agent says of itself: its id, its addresses, and the metadata of the original's names."""
-
-    id: str
-    addresses: tuple[str, ...]
-    metadata: Mapping[str, Any]
+    node: Node
+    identity: Identity
+    entry: str
+    at: dt.datetime
 
     @property
-    def namespace(self) -> str:
-        """The workload's namespace."""
-        return str(self.metadata.get("NAMESPACE", ""))
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The workload's labels."""
-        return dict(self.metadata.get("LABELS") or {})
-
-    @property
-    def group(self) -> str:
-        """The WorkloadGroup that it wants to be registered by; empty for none."""
-        return str(self.metadata.get("AUTO_REGISTER_GROUP", ""))
-
-    @property
-    def network(self) -> str:
-        """The network that it says it is in."""
-        return str(self.metadata.get("NETWORK", ""))
-
-    def entry_name(self) -> str:
-        """The name that istiod gives to the entry it makes: group, address, network; the last 253 letters of it."""
-        parts = [self.group, self.addresses[0].replace(":", "-"), self.network]
-        return "-".join(part for part in parts if part)[-253:]
-
-
-def verify(identity: Identity, node: Node, trust_domain: str) -> None:
-    """Refuse an agent that says it is someone else than its certificate or token proves."""
-    account = str(node.metadata.get("SERVICE_ACCOUNT", ""))
-    if node.namespace not in {"", identity.namespace} or account not in {"", identity.account}:
-        proven = identity.spiffe(trust_domain)
-        message = f"authorization failed: no identities ([{proven}]) matched {node.namespace}/{account}"
-        raise Refused("PermissionDenied", message)
-
-
-def _check_control(identity: Identity, entry: Mapping[str, Any]) -> None:
-    namespace = entry["metadata"]["namespace"]
-    if identity.namespace != namespace:
-        message = f'registration of WorkloadEntry namespace mismatch: "{identity.namespace}" vs "{namespace}"'
-        raise Refused("Unknown", message)
-    account = entry["spec"].get("serviceAccount", "")
-    if account and identity.account != account:
-        message = f'registration of WorkloadEntry service account mismatch: "{identity.account}" vs "{account}"'
-        raise Refused("Unknown", message)
-
-
-def entry_from_group(node: Node, group: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry that istiod makes for an agent of this WorkloadGroup."""
-    spec = group["spec"]
-    metadata = spec.get("metadata") or {}
-    template = dict(spec.get("template") or {})
-    labels = {**(template.get("labels") or {}), **(metadata.get("labels") or {}), **node.labels}
-    labels.pop("istio-locality", None)
-    template.update({"address": node.addresses[0], "labels": labels})
-    if node.network:
-        template["network"] = node.network
-    annotations = {GROUP: group["metadata"]["name"], **(metadata.get("annotations") or {})}
-    if node.metadata.get("HAS_PROBE"):
-        annotations[HEALTH_CHECKED] = "true"
-    owner = {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "WorkloadGroup",
-        "name": group["metadata"]["name"],
-        "uid": group["metadata"]["uid"],
-        "controller": True,
-    }
-    return {
-        "metadata": {
-            "name": node.entry_name(),
-            "namespace": node.namespace,
-            "labels": labels,
-            "annotations": annotations,
-            "ownerReferences": [owner],
-        },
-        "spec": template,
-    }
+    def workload(self) -> tuple[str, str, str, str]:
+        """Several calls of one workload count as one."""
+        return (self.node.network, self.node.addresses[0], self.node.group, self.node.namespace)
 
 
 class Registry:
@@ -131,42 +52,57 @@ class Registry:
         self._instance = instance
         self._grace = grace
         self._say = say
+        self._open: list[Connection] = []
+        self._lock = threading.Lock()
 
-    def connect(self, node: Node, identity: Identity, at: dt.datetime) -> str | None:
-        """Take an agent's call; the name of the entry that its health goes to, None when there is none.
+    def connect(self, node: Node, identity: Identity, at: dt.datetime) -> Connection:
+        """Take an agent's call.
 
         :raises Refused: when its entry or group does not exist or belongs to another account.
         """
-        if node.group and node.addresses and node.namespace:
-            return self._register(node, identity, at)
-        name = str(node.metadata.get("WORKLOAD_ENTRY", ""))
-        if not name:
-            return None
-        entry = self._get(node.namespace, name)
-        if entry is None:
-            raise Refused(
-                "Unknown",
-                "proxy metadata indicates that it must correspond to an existing WorkloadEntry, "
-                f"however WorkloadEntry {node.namespace}/{name} is not found",
-            )
-        if HEALTH_CHECKED not in (entry["metadata"].get("annotations") or {}):
-            return None
-        _check_control(identity, entry)
-        self._mark(node.namespace, name, {CONTROLLER: self._instance, CONNECTED: _text(at), DISCONNECTED: None})
-        self._say(f"updated health-checked WorkloadEntry {node.namespace}/{name}")
-        return name
+        if node.group:
+            registered = bool(node.addresses and node.namespace)
+            call = Connection(node, identity, node.entry_name() if registered else "", at)
+            if call.entry:
+                self._register(call)
+        else:
+            call = Connection(node, identity, self._named(node, identity), at)
+            if call.entry and self._take(call):
+                self._say(f"updated health-checked WorkloadEntry {node.namespace}/{call.entry}")
+        if call.entry:
+            with self._lock:
+                self._open.append(call)
+        return call
 
-    def disconnect(self, node: Node, name: str, connected: dt.datetime) -> None:
-        """The last call of an agent has ended: after the grace period its entry, or its health, goes."""
-        entry = self._get(node.namespace, name)
+    def disconnect(self, call: Connection) -> None:
+        """A call of an agent has ended: with the last one its entry, or its health, goes after the grace period."""
+        with self._lock:
+            if call not in self._open:
+                return
+            self._open.remove(call)
+            if any(other.workload == call.workload for other in self._open):
+                return
+        namespace, name = call.node.namespace, call.entry
+        entry = self._get(namespace, name)
         annotations = {} if entry is None else entry["metadata"].get("annotations") or {}
-        if annotations.get(CONTROLLER) != self._instance or annotations.get(CONNECTED) != _text(connected):
+        if annotations.get(CONTROLLER) != self._instance or _time(annotations.get(CONNECTED)) > call.at:
             return  # gone, or connected again, here or elsewhere
-        self._mark(node.namespace, name, {CONNECTED: None, DISCONNECTED: _text(now())})
-        self._say(f"updated WorkloadEntry {node.namespace}/{name} as disconnected")
-        later = threading.Timer(self._grace, self._clean, (node.namespace, name))
+        self._mark(namespace, name, {CONNECTED: None, DISCONNECTED: _text(now())})
+        self._say(f"updated auto-registered WorkloadEntry {namespace}/{name} as disconnected")
+        later = threading.Timer(self._grace, self._clean, (namespace, name))
         later.daemon = True
         later.start()
+
+    def group_added(self, group: Mapping[str, Any]) -> None:
+        """A WorkloadGroup is there, perhaps again: who is connected and has lost its entry gets one."""
+        name, namespace = group["metadata"]["name"], group["metadata"]["namespace"]
+        with self._lock:
+            calls = [call for call in self._open if (call.node.group, call.node.namespace) == (name, namespace)]
+        for call in calls:
+            try:
+                self._register(call)
+            except Refused as error:
+                self._say(f"{call.node.id}: {error}")
 
     def report(self, namespace: str, name: str, *, healthy: bool, message: str) -> None:
         """Write the application's health into the entry's status, if this istiod still looks after it."""
@@ -190,30 +126,60 @@ class Registry:
             if entry.metadata and entry.metadata.namespace and entry.metadata.name:
                 self._clean(entry.metadata.namespace, entry.metadata.name)
 
-    def _register(self, node: Node, identity: Identity, at: dt.datetime) -> str:
-        name = node.entry_name()
+    def _named(self, node: Node, identity: Identity) -> str:
+        """The entry that an agent without a group names, when its health counts."""
+        name = str(node.metadata.get("WORKLOAD_ENTRY", ""))
+        if not name:
+            return ""
+        entry = self._get(node.namespace, name)
+        if entry is None:
+            raise Refused(
+                "Unknown",
+                "proxy metadata indicates that it must correspond to an existing WorkloadEntry, "
+                f"however WorkloadEntry {node.namespace}/{name} is not found",
+            )
+        if HEALTH_CHECKED not in (entry["metadata"].get("annotations") or {}):
+            return ""
+        check_control(identity, entry)
+        return name
+
+    def _register(self, call: Connection) -> None:
+        node, name = call.node, call.entry
+        failed = f"auto-registration WorkloadEntry of {node.name} failed"
         existing = self._get(node.namespace, name)
-        if existing is not None:
-            _check_control(identity, existing)
-            self._mark(node.namespace, name, {CONTROLLER: self._instance, CONNECTED: _text(at), DISCONNECTED: None})
-            self._say(f"updated auto-registered WorkloadEntry {node.namespace}/{name} as connected")
-            return name
+        if existing is not None:  # as it is: a change of the group or the agent does not reach it
+            check_control(call.identity, existing)
+            if self._take(call):
+                self._say(f"updated auto-registered WorkloadEntry {node.namespace}/{name} as connected")
+            return
         try:
             group = plain(self._api.get(WorkloadGroup, node.group, namespace=node.namespace))
         except ApiError as error:
             if not missing(error):
                 raise
             what = f"cannot find WorkloadGroup {node.namespace}/{node.group}"
-            raise Refused(
-                "FailedPrecondition", f"auto-registration WorkloadEntry of {node.id} failed: {what}"
-            ) from error
+            raise Refused("FailedPrecondition", f"{failed}: {what}") from error
         entry = entry_from_group(node, group)
-        _check_control(identity, entry)
-        entry["metadata"]["annotations"].update({CONTROLLER: self._instance, CONNECTED: _text(at)})
-        self._api.create(WorkloadEntry.from_dict(entry))
+        check_control(call.identity, entry)
+        entry["metadata"]["annotations"].update({CONTROLLER: self._instance, CONNECTED: _text(call.at)})
+        try:
+            self._api.create(WorkloadEntry.from_dict(entry))
+        except ApiError as error:
+            raise Refused("Unknown", f"{failed}: error creating WorkloadEntry: {error}") from error
         checked = " with health checking enabled" if HEALTH_CHECKED in entry["metadata"]["annotations"] else ""
         self._say(f"auto-registered WorkloadEntry {node.namespace}/{name}{checked}")
-        return name
+
+    def _take(self, call: Connection) -> bool:
+        """Write that the agent is connected here; False when something later is written already."""
+        entry = self._get(call.node.namespace, call.entry)
+        annotations = {} if entry is None else entry["metadata"].get("annotations") or {}
+        last = _time(annotations.get(CONNECTED))
+        mine = annotations.get(CONTROLLER) == self._instance
+        if call.at < _time(annotations.get(DISCONNECTED)) or call.at < last or (mine and call.at <= last):
+            return False
+        wanted = {CONTROLLER: self._instance, CONNECTED: _text(call.at), DISCONNECTED: None}
+        self._mark(call.node.namespace, call.entry, wanted)
+        return True
 
     def _clean(self, namespace: str, name: str) -> None:
         entry = self._get(namespace, name)
@@ -277,6 +243,10 @@ def now() -> dt.datetime:
 
 def _text(at: dt.datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
+
+
+def _time(text: str | None) -> dt.datetime:
+    return dt.datetime.fromisoformat(text) if text else dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def _health(entry: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ One connection is one call, in JSON lines; `lab/istio/go/control.go` names the m
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import select
@@ -20,10 +21,11 @@ from typing import Any
 
 from lab.istio import objects
 from lab.istio.authentication import Authenticator
-from lab.istio.ca import Identity, MeshCA
-from lab.istio.configuration import Configuration
+from lab.istio.ca import Identity, MeshCA, certificates
+from lab.istio.configuration import Configuration, Mirror
 from lab.istio.mesh_root import RootEverywhere, load_or_create
-from lab.istio.registry import Node, Refused, Registry, now, verify
+from lab.istio.proxy import Node, Refused, verify
+from lab.istio.registry import Connection, Registry, now
 
 SILENCE = 15.0
 """Seconds without a word (agents send one every five) after which an agent is taken for dead."""
@@ -112,21 +114,20 @@ class Control:
         except ValueError as error:
             raise Refused("InvalidArgument", f"CSR signing error ({error})") from error
         say(f"signed {identity.spiffe(self._ca.trust_domain)} for {seconds} s")
-        return {"chain": [chain], "root": self._ca.root}
+        return {"chain": [chain, *certificates(self._ca.chain)], "root": self._ca.root}
 
     def _hold(self, call: Call, node: Node, identity: Identity) -> None:
         verify(identity, node, self._ca.trust_domain)
-        connected = now()
-        entry = self._registry.connect(node, identity, connected)
+        connection = self._registry.connect(node, identity, now())
         say(f"ADS: new connection for node:{node.id}")
         try:
-            self._converse(call, node, entry)
+            self._converse(call, connection)
         finally:
             say(f"ADS: {node.id} terminated")
-            if entry:
-                self._registry.disconnect(node, entry, connected)
+            self._registry.disconnect(connection)
 
-    def _converse(self, call: Call, node: Node, entry: str | None) -> None:
+    def _converse(self, call: Call, connection: Connection) -> None:
+        node, entry = connection.node, connection.entry
         generation, pushed, heard = -1, None, time.monotonic()
         while time.monotonic() - heard < SILENCE:
             if generation != self._configuration.generation:
@@ -148,7 +149,7 @@ class Control:
 
 def _node(request: dict[str, Any]) -> Node:
     node = request["node"]
-    return Node(str(node["id"]), tuple(node["addresses"]), dict(node["metadata"]))
+    return Node(str(node["id"]), tuple(node["addresses"]), dict(node["metadata"]), str(node.get("locality") or ""))
 
 
 def _server_context(ca: MeshCA, names: list[str], folder: Path) -> ssl.SSLContext:
@@ -179,6 +180,8 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", type=int, default=15012)
     parser.add_argument("--folder", type=Path, required=True, help="where its own key is kept while it runs")
+    parser.add_argument("--revision", default="", help="name of this control plane among several")
+    parser.add_argument("--jwt-rule", default="", help="whose tokens are believed besides the API server's, as JSON")
     parser.add_argument("--cluster", default="Kubernetes", help="the cluster id that agents must name")
     parser.add_argument("--trust-domain", default="cluster.local")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds that an entry outlives its agent")
@@ -196,13 +199,25 @@ def main(words: list[str]) -> None:
     configuration = Configuration(api)
     configuration.start()
     registry = Registry(api, f"istiod-{os.getpid()}", arguments.grace, say)
+    Mirror(api, objects.WorkloadGroup, functools.partial(_group_changed, registry)).start()
     threading.Thread(target=_sweep, args=(registry, arguments.grace), daemon=True).start()
-    authenticator = Authenticator(api, arguments.trust_domain, arguments.cluster)
+    rule = json.loads(arguments.jwt_rule) if arguments.jwt_rule else None
+    authenticator = Authenticator(api, arguments.trust_domain, arguments.cluster, rule)
     control = Control(ca, authenticator, registry, configuration, arguments.lifetime)
-    names = ["istiod.istio-system.svc", "istiod-remote.istio-system.svc", "istio-pilot.istio-system.svc"]
-    context = _server_context(ca, names, arguments.folder)
+    context = _server_context(ca, _names(arguments.revision), arguments.folder)
     for connection, peer in _connections(arguments.address, arguments.port):
         threading.Thread(target=control.serve, args=(connection, context, peer), daemon=True).start()
+
+
+def _group_changed(registry: Registry, event: str, group: dict[str, Any]) -> None:
+    if event == "ADDED":
+        registry.group_added(group)
+
+
+def _names(revision: str) -> list[str]:
+    """The host names that its certificate is for."""
+    names = [f"{name}.istio-system.svc" for name in ("istiod", "istiod-remote", "istio-pilot")]
+    return [*names, f"istiod-{revision}.istio-system.svc"] if revision else names
 
 
 def _sweep(registry: Registry, grace: float) -> None:

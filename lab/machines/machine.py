@@ -61,6 +61,11 @@ class Machine:
         return self._attached().public_ip
 
     @property
+    def ipv6(self) -> str:
+        """Its address in fd00:6d76:N::/64; empty where the host's kernel has no IPv6."""
+        return self._attached().ipv6
+
+    @property
     def user(self) -> str:
         """The default user: logs in by key, may use sudo without a password."""
         return self._seed.user

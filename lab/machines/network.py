@@ -20,6 +20,9 @@ FOLDER = Path("/run/meshvm")
 """Locks and the machines' disks: one place for all labs of the host, so that a lab finds what a dead one left."""
 INDEXES = range(1, 200)
 FIRST_MACHINE = 10
+# Every interface of a new namespace has IPv6 then, unless the host's administrator has turned it off.
+_IPV6_OFF = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+_HAS_IPV6 = _IPV6_OFF.exists() and _IPV6_OFF.read_text().strip() == "0"
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,19 @@ class Attachment:
     :param number: the last part of its addresses.
     :param private_ip: what cloud calls the private address.
     :param public_ip: the one that a program outside of the cloud would use.
+    :param ipv6: its IPv6 address; empty where the host's kernel has no IPv6.
     """
 
     netns: Path
     number: int
     private_ip: str
     public_ip: str
+    ipv6: str = ""
 
 
 class Network:
     """The network of one lab: private 198.18.N.0/24, public 198.19.N.0/24 (RFC 2544's range), the host .1 of both.
+    Where the kernel has IPv6 also fd00:6d76:N::/64, with the same last number.
 
     :param logs: folder for the log of every `ip` command.
     :param index: N; the first free one by default.
@@ -80,6 +86,11 @@ class Network:
         """The host's address on the public side."""
         return f"198.19.{self.index}.1"
 
+    @property
+    def host_ipv6(self) -> str:
+        """The host's IPv6 address; empty where the kernel has no IPv6."""
+        return self._ipv6(1)
+
     def netns(self, name: str) -> str:
         """The name of a machine's network namespace, and of the machine for systemd."""
         return f"meshvm{self.index}-{name}"
@@ -101,6 +112,8 @@ class Network:
         self._ip(f"address add {self.host_ip}/24 dev {link}")
         self._ip(f"address add {self.host_public_ip}/24 dev {link}")
         self._ip(f"link set {link} up")
+        if self.host_ipv6:
+            self._ip(f"address add {self.host_ipv6}/64 dev {link} nodad")
         self.resolver = Resolver(self.host_ip)
         self.resolver.start()
 
@@ -131,7 +144,8 @@ class Network:
             self._plug(name, number)
             if self.resolver is not None:
                 self.resolver.name(name, self._private(number))
-        return Attachment(NETNS / self.netns(name), number, self._private(number), self._public(number))
+        place = NETNS / self.netns(name)
+        return Attachment(place, number, self._private(number), self._public(number), self._ipv6(number))
 
     def unplug(self, name: str) -> None:
         """Remove the namespace with its links, rules and connections, and keep the addresses: what a power cut does."""
@@ -160,6 +174,9 @@ class Network:
         self._ip(f"-n {netns} address add {self._private(number)}/24 dev eth0")
         self._ip(f"-n {netns} address add {self._public(number)}/24 dev eth0")
         self._ip(f"-n {netns} link set eth0 up")
+        if self._ipv6(number):
+            # Nobody else has it: without `nodad` nothing could listen on it for a second.
+            self._ip(f"-n {netns} address add {self._ipv6(number)}/64 dev eth0 nodad")
         self._ip(f"-n {netns} route add default via {self.host_ip} src {self._private(number)}")
 
     def _private(self, number: int) -> str:
@@ -167,6 +184,9 @@ class Network:
 
     def _public(self, number: int) -> str:
         return f"198.19.{self.index}.{number}"
+
+    def _ipv6(self, number: int) -> str:
+        return f"fd00:6d76:{self.index}::{number}" if _HAS_IPV6 else ""
 
     def _free_number(self) -> int:
         """The next number, not the last one freed: what still speaks to a gone machine must not meet another."""

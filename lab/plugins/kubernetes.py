@@ -164,7 +164,7 @@ class Kubernetes(Plugin):
         )
         try:
             if not fresh:
-                check_read(item, live)
+                check_read(settings.api, item, live)
         except NotReady as error:
             half_done(context, request.id, str(error), error.reasons, state, objects.sealed(shape, given))
         return answer

@@ -33,10 +33,15 @@ class NotReady(Exception):
 
 @dataclass(frozen=True)
 class _Rule:
-    """What makes a kind ready, and what is said when it is not."""
+    """What makes a kind ready, and what is said when it is not.
 
-    ready: Ready
-    reasons: Callable[[Mapping[str, Any]], list[str]]
+    :param ready: when the wait ends.
+    :param enough: what counts as ready when the time is up, and at a refresh.
+    """
+
+    ready: Callable[[Api, Mapping[str, Any]], bool]
+    enough: Callable[[Api, Mapping[str, Any]], bool]
+    reasons: Callable[[Api, Mapping[str, Any]], list[str]]
 
 
 def limit(item: Mapping[str, Any], option: float) -> float:
@@ -72,17 +77,18 @@ def until_ready(api: Api, item: Mapping[str, Any], live: Mapping[str, Any], seco
     rule = _RULES.get(kind_of(live))
     if rule is None:
         return dict(live)
-    seen = _poll(api, live, rule.ready, seconds)
-    if not rule.ready(seen):
-        raise NotReady(f"'{name_of(seen)}' timed out waiting to be Ready", seen, rule.reasons(seen))
+    seen = _poll(api, live, lambda now: rule.ready(api, now), seconds)
+    if not rule.enough(api, seen):
+        raise NotReady(f"'{name_of(seen)}' timed out waiting to be Ready", seen, rule.reasons(api, seen))
     return seen
 
 
-def check_read(item: Mapping[str, Any], live: Mapping[str, Any]) -> None:
+def check_read(api: Api, item: Mapping[str, Any], live: Mapping[str, Any]) -> None:
     """Raise `NotReady` for an object that a refresh finds unready."""
     rule = _RULES.get(kind_of(live))
-    if rule and annotation(item, "pulumi.com/skipAwait") != "true" and not rule.ready(live):
-        raise NotReady(f"Resource '{name_of(live)}' was created but failed to initialize", live, rule.reasons(live))
+    if rule and annotation(item, "pulumi.com/skipAwait") != "true" and not rule.enough(api, live):
+        reasons = rule.reasons(api, live)
+        raise NotReady(f"Resource '{name_of(live)}' was created but failed to initialize", live, reasons)
 
 
 def until_gone(api: Api, item: Mapping[str, Any], seconds: float) -> None:
@@ -175,30 +181,79 @@ def _observed(live: Mapping[str, Any], condition: Mapping[str, Any] | None = Non
     return generation is None or observed is None or int(observed) >= int(generation)
 
 
-def _service_ready(live: Mapping[str, Any]) -> bool:
+def _has_address(live: Mapping[str, Any]) -> bool:
     if (live.get("spec") or {}).get("type") != "LoadBalancer":
         return True
     return bool(((live.get("status") or {}).get("loadBalancer") or {}).get("ingress"))
 
 
-def _service_reasons(_: Mapping[str, Any]) -> list[str]:
-    no_pods = (
-        "Service does not target any Pods. Selected Pods may not be ready, or "
-        "field '.spec.selector' may not match labels on any Pods"
-    )
-    return [no_pods, "Service was not allocated an IP address; does your cloud provider support this?"]
+def _targets_pods(live: Mapping[str, Any]) -> bool:
+    spec = live.get("spec") or {}
+    return bool(spec.get("selector")) and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None"
 
 
-def _deployment_ready(live: Mapping[str, Any]) -> bool:
-    status = live.get("status") or {}
+def _endpoints(api: Api, live: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """The subsets of a Service's endpoints; None when the controller has not made any yet."""
+    try:
+        return list(api.get(Kind("v1", "Endpoints"), namespace_of(live), name_of(live)).get("subsets") or [])
+    except ApiRefused as refused:
+        if refused.code == 404:
+            return None
+        raise
+
+
+def _service_ready(api: Api, live: Mapping[str, Any]) -> bool:
+    """The original waits ten seconds more after each change of the endpoints, to see whether there is another."""
+    if not _has_address(live):
+        return False
+    found = _endpoints(api, live) if _targets_pods(live) else []
+    return found is not None and not any(subset.get("notReadyAddresses") for subset in found)
+
+
+def _service_enough(api: Api, live: Mapping[str, Any]) -> bool:
+    """As when the time is up: endpoints that nobody made count as none that are not ready."""
+    found = (_endpoints(api, live) or []) if _targets_pods(live) else []
+    return _has_address(live) and not any(subset.get("notReadyAddresses") for subset in found)
+
+
+def _service_reasons(api: Api, live: Mapping[str, Any]) -> list[str]:
+    reasons = []
+    if _targets_pods(live) and not any(subset.get("addresses") for subset in _endpoints(api, live) or []):
+        reasons.append(
+            "Service does not target any Pods. Selected Pods may not be ready, or "
+            "field '.spec.selector' may not match labels on any Pods"
+        )
+    if not _has_address(live):
+        reasons.append("Service was not allocated an IP address; does your cloud provider support this?")
+    return reasons
+
+
+def _deployment_ready(_: Api, live: Mapping[str, Any]) -> bool:
+    """The first revision has its pods ready; a later one has replaced the one before."""
+    status, revision = live.get("status") or {}, annotation(live, "deployment.kubernetes.io/revision")
+    if status.get("observedGeneration") != metadata(live).get("generation") or not revision:
+        return False
+    if not _has_condition(live, "Available", "True"):
+        return False
     wanted = (live.get("spec") or {}).get("replicas", 1)
-    current = status.get("observedGeneration") == metadata(live).get("generation")
-    return current and status.get("updatedReplicas", 0) >= wanted and _has_condition(live, "Available", "True")
+    if status.get("updatedReplicas", 0) < wanted or status.get("readyReplicas", 0) < wanted:
+        return False
+    progress = [one for one in status.get("conditions") or [] if one.get("type") == "Progressing"]
+    rolled = any(one.get("reason") == "NewReplicaSetAvailable" and one.get("status") == "True" for one in progress)
+    return revision == "1" or rolled
+
+
+def _deployment_reasons(_: Api, live: Mapping[str, Any]) -> list[str]:
+    conditions = (live.get("status") or {}).get("conditions") or []
+    failed = [one for one in conditions if one.get("type") in {"Available", "Progressing"} and one["status"] != "True"]
+    return [f"[{one.get('reason')}] {one.get('message')}" for one in failed] or [
+        "Minimum number of live Pods was not attained"
+    ]
 
 
 _RULES: Final[Mapping[Kind, _Rule]] = {
-    Kind("v1", "Service"): _Rule(_service_ready, _service_reasons),
-    Kind("apps/v1", "Deployment"): _Rule(_deployment_ready, lambda _: ["Minimum number of live Pods was not attained"]),
+    Kind("v1", "Service"): _Rule(_service_ready, _service_enough, _service_reasons),
+    Kind("apps/v1", "Deployment"): _Rule(_deployment_ready, _deployment_ready, _deployment_reasons),
 }
 
 

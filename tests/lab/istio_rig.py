@@ -21,6 +21,7 @@ from lab.cluster.cluster import Cluster
 from lab.istio import objects
 from lab.istio.istiod import Istiod
 from lab.istio.mesh_root import load
+from lab.istio.real_istiod import RealIstiod
 
 if TYPE_CHECKING:
     import lightkube
@@ -73,12 +74,15 @@ class Agent:
         path = self.folder / "agent.log"
         return path.read_text() if path.exists() else ""
 
-    def start(self) -> None:
+    def write(self, **more: Any) -> None:
+        """Write the mesh file, with these settings too."""
         for folder in (self.certs, self.token.parent, self.folder / "etc/istio/config"):
             folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "etc/istio/config/mesh").write_text(json.dumps({"defaultConfig": {**more, **self.config}}))
+
+    def start(self) -> None:
         self.ports = self.ports or {n: free_port() for n in ("admin", "status", "ready", "prometheus", "out", "in")}
-        mesh = {"proxyAdminPort": self.ports["admin"], "statusPort": self.ports["status"], **self.config}
-        (self.folder / "etc/istio/config/mesh").write_text(json.dumps({"defaultConfig": mesh}))
+        self.write(proxyAdminPort=self.ports["admin"], statusPort=self.ports["status"])
         ports = {"ENVOY_STATUS_PORT": "ready", "ENVOY_PROMETHEUS_PORT": "prometheus", "ENVOY_PORT": "out"}
         variables = {name: str(self.ports[port]) for name, port in {**ports, "INBOUND_CAPTURE_PORT": "in"}.items()}
         self.process = Process(
@@ -113,7 +117,7 @@ class Agent:
 
 
 class Rig:
-    def __init__(self, cluster: Cluster, istiod: Istiod, binary: Path, folder: Path) -> None:
+    def __init__(self, cluster: Cluster, istiod: Istiod | RealIstiod, binary: Path, folder: Path) -> None:
         self.cluster = cluster
         self.istiod = istiod
         self.binary = binary

@@ -5,7 +5,6 @@ import json
 import stat
 import subprocess
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,11 +19,9 @@ from lab.base.steps import Steps
 from lab.cluster.cluster import Cluster
 from lab.istio import objects
 from lab.istio.ca import Identity, MeshCA
-from lab.istio.configuration import inbound_mode, ingress_listeners
 from lab.istio.install import install
 from lab.istio.istiod import Istiod
 from lab.istio.package import package
-from lab.istio.registry import Node, entry_from_group
 from tests.lab.istio_rig import HEALTH_CHECKED, Agent, Rig, ask, run_agent
 
 
@@ -242,6 +239,7 @@ class TestAutoRegistration:
             assert entry["spec"] == {
                 "address": "127.0.0.1",
                 "labels": {"app": "ratings", "tier": "db", "version": "v3"},
+                "locality": "a/b",
                 "network": "vm-net",
                 "serviceAccount": "app",
             }
@@ -346,49 +344,3 @@ class TestPackage:
             assert ask(agent.ports["status"], "healthz/ready").status == 503
         finally:
             agent.stop()
-
-
-def node(**metadata: object) -> Node:
-    return Node("sidecar~10.0.0.7~vm.team", ("10.0.0.7",), {"NAMESPACE": "team", **metadata})
-
-
-class TestRegistrationRules:
-    def test_a_name_that_is_too_long_keeps_its_end(self) -> None:
-        name = node(AUTO_REGISTER_GROUP="g" * 300, NETWORK="n").entry_name()
-        assert len(name) == 253
-        assert name.endswith("g-10.0.0.7-n")
-
-    def test_an_address_of_ipv6_is_written_with_dashes(self) -> None:
-        assert Node("", ("fd00::7",), {"AUTO_REGISTER_GROUP": "g"}).entry_name() == "g-fd00--7"
-
-    def test_the_nodes_labels_win_over_the_groups_and_those_over_the_templates(self) -> None:
-        spec = {"metadata": {"labels": {"a": "group", "b": "group"}}, "template": {"labels": {"a": "t", "c": "t"}}}
-        group = {"metadata": {"name": "g", "uid": str(uuid.uuid4())}, "spec": spec}
-        entry = entry_from_group(node(AUTO_REGISTER_GROUP="g", LABELS={"b": "node"}), group)
-        assert entry["spec"]["labels"] == entry["metadata"]["labels"] == {"a": "group", "b": "node", "c": "t"}
-
-
-class TestConfigurationRules:
-    @staticmethod
-    def policy(namespace: str, mode: str, selector: dict[str, str] | None = None) -> dict[str, object]:
-        spec: dict[str, object] = {"mtls": {"mode": mode}}
-        if selector:
-            spec["selector"] = {"matchLabels": selector}
-        return {"metadata": {"name": "p", "namespace": namespace}, "spec": spec}
-
-    def test_the_workloads_own_policy_wins_over_its_namespaces_and_that_over_the_meshs(self) -> None:
-        vm = node(LABELS={"app": "ratings"})
-        mesh, own = self.policy("istio-system", "STRICT"), self.policy("team", "DISABLE", {"app": "ratings"})
-        space, other = self.policy("team", "PERMISSIVE"), self.policy("team", "STRICT", {"app": "other"})
-        assert inbound_mode(iter([other]), vm) == "PERMISSIVE"
-        assert inbound_mode(iter([mesh, other]), vm) == "STRICT"
-        assert inbound_mode(iter([space, mesh]), vm) == "PERMISSIVE"
-        assert inbound_mode(iter([own, mesh, space]), vm) == "DISABLE"
-
-    def test_an_ingress_listener_with_an_address_is_sent_to_the_workload_that_the_sidecar_selects(self) -> None:
-        ingress = {"port": {"number": 9080}, "bind": "10.0.0.7", "defaultEndpoint": "127.0.0.1:9080"}
-        spec = {"workloadSelector": {"labels": {"app": "ratings"}}, "ingress": [ingress, {"port": {"number": 1}}]}
-        sidecar = {"metadata": {"name": "s", "namespace": "team"}, "spec": spec}
-        wanted = [{"bind": "10.0.0.7:9080", "to": "127.0.0.1:9080"}]
-        assert ingress_listeners(iter([sidecar]), node(LABELS={"app": "ratings"})) == wanted
-        assert ingress_listeners(iter([sidecar]), node(LABELS={"app": "other"})) == []

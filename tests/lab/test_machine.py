@@ -1,5 +1,6 @@
 """Is a machine of the lab what a cloud's fresh machine is, for SSH, for systemd and for the firewall?"""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,16 @@ def test_machines_reach_each_other_and_do_not_end_each_others_services(machine: 
     own.run("systemctl", "stop", "ssh")
     greeting = own.run("bash", "-c", f"head -c 4 < /dev/tcp/{machine.public_ip}/22").stdout
     assert greeting == "SSH-"
+
+
+def test_machines_reach_each_other_and_the_host_by_ipv6(machine: Machine, own: Machine, network: Network) -> None:
+    """At once: an address that the kernel still looks for on the wire could not be bound."""
+    if not network.host_ipv6:
+        pytest.skip("the kernel has no IPv6")
+    assert own.run("bash", "-c", f"head -c 4 < /dev/tcp/{machine.ipv6}/22").stdout == "SSH-"
+    with socket.create_server((network.host_ipv6, 0), family=socket.AF_INET6) as listening:
+        port = listening.getsockname()[1]
+        own.run("bash", "-c", f"true > /dev/tcp/{network.host_ipv6}/{port}")
 
 
 def test_where_no_overlay_can_be_the_layer_goes_to_a_tmpfs(root: Root, network: Network) -> None:

@@ -151,8 +151,22 @@ func (t *traffic) binds() []string {
 }
 
 func (a *agent) answerListeners(w http.ResponseWriter, _ *http.Request) {
-	for _, bind := range a.traffic.binds() {
-		fmt.Fprintf(w, "%s::%s\n", bind, bind)
+	p := a.settings.ports
+	names := map[string]string{
+		fmt.Sprintf("0.0.0.0:%d", p.outbound): "virtualOutbound", fmt.Sprintf("0.0.0.0:%d", p.inbound): "virtualInbound",
+	}
+	binds := a.traffic.binds()
+	if a.state() == "LIVE" {
+		binds = append(binds, fmt.Sprintf("0.0.0.0:%d", p.ready), fmt.Sprintf("0.0.0.0:%d", p.prometheus))
+	}
+	sort.Strings(binds)
+	for _, bind := range binds {
+		last := strings.LastIndex(bind, ":")
+		host := strings.Trim(bind[:last], "[]")
+		if host == "::" { // one listener of the original has both families
+			continue
+		}
+		fmt.Fprintf(w, "%s::%s\n", or(names[bind], host+"_"+bind[last+1:]), bind)
 	}
 }
 
@@ -167,7 +181,7 @@ func (a *agent) stats() map[string]int64 {
 		"cluster_manager.cds.update_success":         int64(a.updates),
 		"cluster_manager.cds.update_rejected":        0,
 		"listener_manager.lds.update_success":        int64(a.updates),
-		"listener_manager.lds.update_rejected":       0,
+		"listener_manager.lds.update_rejected":       int64(a.rejected),
 		"listener_manager.workers_started":           started,
 		"server.live":                                live,
 		"server.state":                               2 * (1 - live),

@@ -21,7 +21,8 @@ type agent struct {
 
 	mutex    sync.Mutex
 	workload *workload
-	updates  int  // configurations received
+	updates  int  // configurations taken
+	rejected int  // configurations with a listener that could not be opened
 	draining bool // told to end
 	call     *call
 	health   map[string]any // the application's last transition, told again after a reconnect
@@ -44,13 +45,22 @@ func proxyCommand(args []string) error {
 	}
 	info("", "Version %s (a stand-in)", version)
 	info("", "Proxy role: ips=[%s] type=sidecar id=%v", s.address, s.node()["id"])
-	info("", "CA Endpoint %s, provider Citadel", s.authority)
+	if s.mounted == nil {
+		info("", "CA Endpoint %s, provider Citadel", s.authority)
+	}
 	a := &agent{settings: s, started: time.Now()}
 	a.traffic = newTraffic(a)
+	if err := a.serveNames(); err != nil {
+		return fmt.Errorf("failed to start local DNS server: %w", err)
+	}
 	if err := a.serveStatus(); err != nil {
 		return err
 	}
-	go a.keepCertified()
+	if s.mounted != nil {
+		go a.serveMounted(*s.mounted)
+	} else {
+		go a.keepCertified()
+	}
 	go a.keepConnected()
 	go a.probeApplication()
 	return a.untilTold()
@@ -148,15 +158,17 @@ func (a *agent) configured(c *call, config *pushed) {
 		certified = a.workload != nil
 		a.mutex.Unlock()
 	}
-	if err := a.traffic.apply(config); err != nil {
-		failure("xdsproxy", "configuration rejected: %v", err)
-		return
-	}
+	rejection := a.traffic.apply(config)
 	a.mutex.Lock()
 	first := a.call != c
 	a.call = c
-	a.updates++
-	if a.updates == 1 {
+	if rejection != nil {
+		warn("envoy config", "gRPC config for type.googleapis.com/envoy.config.listener.v3.Listener rejected: %v", rejection)
+		a.rejected++
+	} else {
+		a.updates++
+	}
+	if a.updates == 1 && rejection == nil {
 		if err := serveOn(a.late); err != nil {
 			failure("", "%v", err)
 		}
@@ -189,8 +201,11 @@ func (a *agent) notReady() error {
 		return errors.New("server is terminated: draining")
 	}
 	if a.updates == 0 {
-		return errors.New("config not received from XDS server (is Istiod running?): " +
-			"cds updates: 0 successful, 0 rejected; lds updates: 0 successful, 0 rejected")
+		what := "config not received from XDS server (is Istiod running?)"
+		if a.rejected > 0 {
+			what = "config received from XDS server, but was rejected"
+		}
+		return fmt.Errorf("%s: cds updates: %[2]d successful, 0 rejected; lds updates: 0 successful, %[2]d rejected", what, a.rejected)
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 // Stand-in, control plane: the two calls to the lab's istiod. JSON lines over TLS, one connection a call:
 //
 //	sign:    {"call","token","cluster","csr","seconds"}  ->  {"chain":[...],"root"}            and the end
-//	connect: {"call","token","cluster","node"}           ->  {"config":{"inbound","listeners"}} each time it changes,
+//	connect: {"call","token","cluster","node"}           ->  {"config":{...}} each time it changes,
 //	         while the agent sends {"health":{"healthy","message"}} and, so that a dead machine is noticed, {"ping"}
 //
 // Either is answered by {"error":{"code","message"}} when istiod refuses it.
@@ -10,10 +10,10 @@ package main
 import (
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -35,13 +35,37 @@ type answer struct {
 	Config *pushed  `json:"config"`
 }
 
-// pushed is what the stand-in needs of a configuration: how strict inbound is, and listeners without capture.
+// pushed is what the stand-in needs of a configuration.
 type pushed struct {
-	Inbound   string `json:"inbound"`
-	Listeners []struct {
-		Bind string `json:"bind"`
-		To   string `json:"to"`
-	} `json:"listeners"`
+	Inbound   string              `json:"inbound"`   // how strict: PERMISSIVE, STRICT or DISABLE
+	Listeners []listenerConfig    `json:"listeners"` // inbound ones with an address of their own
+	Ports     map[string]string   `json:"ports"`     // where captured connections to a port go instead
+	Outbound  []outboundConfig    `json:"outbound"`  // outbound ones with an address of their own
+	Virtual   map[string][]end    `json:"virtual"`   // what is behind a service's own address and port
+	Names     map[string][]string `json:"names"`     // what the agent answers to questions for names
+	Logged    []string            `json:"logged"`    // SERVER, CLIENT: whose requests are written down
+}
+
+type listenerConfig struct {
+	Bind string `json:"bind"`
+	To   string `json:"to"`
+}
+
+type outboundConfig struct {
+	Bind   string  `json:"bind"`
+	HTTP   bool    `json:"http"` // what a request calls for decides; else the first route
+	Routes []route `json:"routes"`
+}
+
+type route struct {
+	Hosts     []string `json:"hosts"`
+	Endpoints []end    `json:"endpoints"`
+}
+
+// end is an endpoint; mesh says that it takes mutual TLS.
+type end struct {
+	Address string `json:"address"`
+	Mesh    bool   `json:"mesh"`
 }
 
 type call struct {
@@ -82,8 +106,9 @@ func serverName(address, override string) string {
 	return or(override, host)
 }
 
-// dial connects with the client certificate of `dir`, if there is a usable one, and trusts only the root that lies there.
-func dial(address, override, dir, rootPath string) (*call, error) {
+// dial connects with the client certificate that lies on the disk, if there is a usable one, and trusts only the root that
+// lies there.
+func (s *settings) dial(address, override, rootPath string) (*call, error) {
 	roots, err := rootsFrom(rootPath)
 	if err != nil {
 		return nil, fmt.Errorf("failed to load root certificate: %w", err)
@@ -93,20 +118,28 @@ func dial(address, override, dir, rootPath string) (*call, error) {
 		MinVersion: tls.VersionTLS12,
 		ServerName: serverName(address, override),
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return clientCertificate(dir)
+			return clientCertificate(s.shown())
 		},
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 5 * time.Second}
 	conn, err := tls.DialWithDialer(dialer, "tcp", address, config)
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("transport: %w", err))
+		var unreached *net.OpError
+		if errors.As(err, &unreached) && unreached.Op == "dial" {
+			return nil, unavailable(fmt.Errorf("transport: Error while dialing: %w", err))
+		}
+		return nil, unavailable(fmt.Errorf("transport: authentication handshake failed: %w", err))
 	}
 	return &call{conn: conn, decoder: json.NewDecoder(conn)}, nil
 }
 
 // sign has a new key certified and gives it with the text of the key.
 func (s *settings) sign() (*workload, []byte, *answer, error) {
-	c, err := dial(s.authority, s.authorityTLS, s.identityDir, filepath.Join(or(s.identityDir, "./etc/certs"), "root-cert.pem"))
+	shown, err := token()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c, err := s.dial(s.authority, s.authorityTLS, s.trustedAuthority())
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -119,7 +152,7 @@ func (s *settings) sign() (*workload, []byte, *answer, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	err = c.send(map[string]any{"call": "sign", "token": token(), "cluster": s.clusterID(), "csr": request,
+	err = c.send(map[string]any{"call": "sign", "token": shown, "cluster": s.clusterID(), "csr": request,
 		"seconds": int(s.lifetime.Seconds())})
 	if err != nil {
 		return nil, nil, nil, unavailable(err)
@@ -128,21 +161,22 @@ func (s *settings) sign() (*workload, []byte, *answer, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	reply.Chain = append(reply.Chain, reply.Root) // the original keeps the root behind the chain too
 	signed, err := newWorkload(keyPEM, reply.Chain, reply.Root)
 	return signed, keyPEM, reply, err
 }
 
 // connect opens the long call by which istiod configures the proxy and hears of the application's health.
 func (s *settings) connect() (*call, error) {
-	root := "./etc/certs/root-cert.pem"
-	if _, err := os.Stat(root); err != nil {
-		root = filepath.Join(s.identityDir, "root-cert.pem")
-	}
-	c, err := dial(s.discovery, s.name, s.identityDir, root)
+	shown, err := token()
 	if err != nil {
 		return nil, err
 	}
-	err = c.send(map[string]any{"call": "connect", "token": token(), "cluster": s.clusterID(), "node": s.node()})
+	c, err := s.dial(s.discovery, s.name, s.trusted())
+	if err != nil {
+		return nil, err
+	}
+	err = c.send(map[string]any{"call": "connect", "token": shown, "cluster": s.clusterID(), "node": s.node()})
 	if err != nil {
 		c.conn.Close()
 		return nil, unavailable(err)

@@ -1,3 +1,3 @@
 module meshvm.test/sidecar
 
-go 1.22
+go 1.24

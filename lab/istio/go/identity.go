@@ -1,5 +1,5 @@
-// Stand-in, identity: the client certificate or the token that is shown to istiod, the key and request for a
-// certificate of its own, and the files that keep what istiod signed.
+// Stand-in, identity: the client certificate that is shown to istiod, the key and request for a certificate of its own,
+// and the files that keep what istiod signed.
 package main
 
 import (
@@ -17,22 +17,12 @@ import (
 	"time"
 )
 
-// token reads the file anew each time, so that a fresh one is picked up without a restart.
-func token() string {
-	text, err := os.ReadFile(tokenPath)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(text))
-}
-
 // clientCertificate is read at each handshake: what lies on the disk and has not expired is shown, whoever signed it.
-func clientCertificate(dir string) (*tls.Certificate, error) {
+func clientCertificate(chainPath, keyPath string) (*tls.Certificate, error) {
 	none := &tls.Certificate{}
-	if dir == "" {
+	if chainPath == "" {
 		return none, nil
 	}
-	chainPath, keyPath := filepath.Join(dir, "cert-chain.pem"), filepath.Join(dir, "key.pem")
 	leaf, err := firstCertificate(chainPath)
 	if err != nil {
 		warn("", "cannot parse the cert chain, using token instead: failed to read the cert, error is %v", err)

@@ -1,5 +1,5 @@
 // Stand-in, probe: the application's readiness probe of the mesh file, asked on the machine itself and ANDed with the
-// proxy's own readiness. Only a change is told to istiod. HTTP, TCP and exec; gRPC is not understood.
+// proxy's own readiness. Only a change is told to istiod. HTTP, TCP, exec and gRPC.
 package main
 
 import (
@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -38,7 +37,7 @@ func (a *agent) probeApplication() {
 	every, within := seconds("periodSeconds", 10), seconds("timeoutSeconds", 1)
 	time.Sleep(seconds("initialDelaySeconds", 0))
 	said, good, bad := "", 0, 0
-	for ; ; time.Sleep(every) {
+	for ticker := time.NewTicker(every); ; <-ticker.C {
 		err := a.notReady()
 		if time.Since(a.started) < envoyStarts {
 			err = fmt.Errorf("Get %q: dial tcp 127.0.0.1:%[2]d: connect: connection refused",
@@ -69,12 +68,15 @@ func (a *agent) probeApplication() {
 }
 
 func newCheck(probe any, s *settings) (check, error) {
-	host := s.address
-	if os.Getenv("REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION") == "true" {
+	host, from := s.address, "127.0.0.6"
+	if strings.Contains(host, ":") {
+		from = "::6"
+	}
+	if on("REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION") {
 		host = "localhost"
 	}
 	if config := child(probe, "httpGet"); config != nil {
-		return httpCheck(config, host), nil
+		return httpCheck(config, host, from), nil
 	}
 	if config := child(probe, "tcpSocket"); config != nil {
 		address := net.JoinHostPort(or(scalar(config, "host"), host), scalar(config, "port"))
@@ -83,16 +85,17 @@ func newCheck(probe any, s *settings) (check, error) {
 	if config := child(probe, "exec"); config != nil {
 		return execCheck(config), nil
 	}
-	return nil, errors.New("the readiness probe is none of httpGet, tcpSocket and exec: this stand-in knows no other")
+	if config := child(probe, "grpc"); config != nil {
+		return grpcCheck(config, host), nil
+	}
+	return nil, errors.New("the readiness probe is none of httpGet, tcpSocket, exec and grpc")
 }
 
-// httpCheck asks from 127.0.0.6, which the capture rules leave alone: it meets the application, not the proxy.
-func httpCheck(config any, host string) check {
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.6")}}
+// httpCheck asks from 127.0.0.6 or ::6, by the address of the proxy. The capture rules leave both alone: it meets the
+// application, not the proxy.
+func httpCheck(config any, host, from string) check {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	host = net.JoinHostPort(or(scalar(config, "host"), host), scalar(config, "port"))
-	if strings.HasPrefix(host, "[") {
-		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP("::6")}
-	}
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       dialer.DialContext,
@@ -103,17 +106,21 @@ func httpCheck(config any, host string) check {
 		target = &url.URL{Path: scalar(config, "path")}
 	}
 	target.Scheme, target.Host = strings.ToLower(or(scalar(config, "scheme"), "HTTP")), host
-	headers := http.Header{"User-Agent": {"istio-probe/1.0"}}
+	headers := http.Header{}
 	given, _ := child(config, "httpHeaders").([]any)
-	for _, header := range given {
-		headers.Set(scalar(header, "name"), scalar(header, "value"))
+	for _, header := range given { // as written: another spelling of a name is another header
+		name := scalar(header, "name")
+		headers[name] = append(headers[name], scalar(header, "value"))
+	}
+	if headers["User-Agent"] == nil {
+		headers.Set("User-Agent", "istio-probe/1.0")
 	}
 	return func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 		if err != nil {
 			return err
 		}
-		request.Header, request.Host = headers, or(headers.Get("Host"), host)
+		request.Header, request.Host = headers, or(headers.Get("Host"), request.Host)
 		reply, err := client.Do(request)
 		if err != nil {
 			return err

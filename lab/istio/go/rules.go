@@ -1,216 +1,238 @@
-// Stand-in, rules: `pilot-agent istio-iptables`: real rules of the shape of Istio's in the machine's nat table, made
-// and taken back through the iptables that the machine has. Port 53 is left alone: this stand-in proxies no DNS.
+// Stand-in, rules: which rules does `pilot-agent istio-iptables` make for an environment, in which order? The rules are
+// those of Istio 1.30, compared with its own program environment by environment; TPROXY is refused.
 package main
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"os/user"
+	"net/netip"
 	"strings"
 )
 
-var chains = []string{"ISTIO_INBOUND", "ISTIO_REDIRECT", "ISTIO_IN_REDIRECT", "ISTIO_OUTPUT"}
-
-// family is one of IPv4 and IPv6: its iptables, its loopback, and the address that Envoy calls the application from.
-type family struct{ program, loopback, from string }
-
-func rulesCommand(args []string) error {
-	cleanup := os.Getenv("CLEANUP_ONLY") == "true"
-	for _, arg := range args {
-		switch arg {
-		case "--cleanup-only", "--cleanup-only=true":
-			cleanup = true
-		default:
-			return fmt.Errorf("unknown flag: %s (this stand-in takes its settings from the environment)", arg)
-		}
-	}
-	for _, f := range families() {
-		var err error
-		if cleanup {
-			f.clean()
-		} else {
-			err = f.apply()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+// rule is one line of iptables-restore; at is the place of an inserted one, 0 for one that is appended.
+type rule struct {
+	table, chain string
+	at           int
+	words        string
 }
 
-func families() []family {
-	found := []family{}
-	if program := variant("iptables"); program != "" {
-		found = append(found, family{program, "127.0.0.1/32", "127.0.0.6/32"})
+func (r rule) line() string {
+	if r.at > 0 {
+		return fmt.Sprintf("-I %s %d %s", r.chain, r.at, r.words)
 	}
-	if program := variant("ip6tables"); program != "" && hasIPv6() {
-		found = append(found, family{program, "::1/128", "::6/128"})
-	}
-	if len(found) == 0 {
-		failure("", "no iptables found on this machine")
-	}
-	return found
+	return "-A " + r.chain + " " + r.words
 }
 
-// variant chooses like the original: legacy when its save has three lines or more, then nft, then whatever iptables is.
-// The original tries legacy out each time it looks. That leaves an empty table behind, which counts the next time: the
-// first call on a fresh machine takes nft, all later ones legacy. So a clean-up finds the rules only if one came before.
-func variant(program string) string {
-	saved, err := exec.Command(program + "-legacy-save").Output()
-	if err == nil {
-		tried := exec.Command(program+"-legacy", "-w", "-t", "nat", "-S").Run()
-		if tried == nil && strings.Count(string(saved), "\n") >= 3 {
-			return program + "-legacy"
+// family is one of IPv4 and IPv6: its loopback, the address that Envoy calls the application from, its share of the lists.
+type family struct {
+	loopback, from, bits         string
+	wildcard                     bool // every address is captured
+	include, exclude, nameserver []string
+}
+
+// target is the rule's last word: where it jumps, when it jumps.
+func (r rule) target() string { return r.words[strings.LastIndex(r.words, " ")+1:] }
+
+type ruleset struct {
+	family
+	capture *capture
+	rules   []rule
+}
+
+func (s *ruleset) add(table, chain, format string, values ...any) {
+	s.rules = append(s.rules, rule{table: table, chain: chain, words: fmt.Sprintf(format, values...)})
+}
+
+func (s *ruleset) insert(table, chain, format string, values ...any) {
+	s.rules = append(s.rules, rule{table: table, chain: chain, at: 1, words: fmt.Sprintf(format, values...)})
+}
+
+// rulesFor is the whole set of one family, in the order in which the original makes it.
+func rulesFor(c *capture, f family) []rule {
+	s := &ruleset{family: f, capture: c}
+	for _, name := range c.excludedInterfaces {
+		s.add("nat", "PREROUTING", "-i %s -j RETURN", name)
+		s.add("nat", "OUTPUT", "-o %s -j RETURN", name)
+	}
+	for _, name := range c.virtualInterfaces {
+		s.insert("nat", "PREROUTING", "-i %s -j RETURN", name)
+	}
+	if c.dropInvalid {
+		s.add("mangle", "PREROUTING", "-m conntrack --ctstate INVALID -j ISTIO_DROP")
+		s.add("mangle", "ISTIO_DROP", "-j DROP")
+	}
+	s.add("nat", "ISTIO_INBOUND", "-p tcp --dport %s -j RETURN", c.tunnelPort)
+	s.add("nat", "ISTIO_REDIRECT", "-p tcp -j REDIRECT --to-ports %s", c.outboundPort)
+	s.add("nat", "ISTIO_IN_REDIRECT", "-p tcp -j REDIRECT --to-ports %s", c.inboundPort)
+	s.inbound()
+	s.outbound()
+	return s.rules
+}
+
+func (s *ruleset) inbound() {
+	c := s.capture
+	if c.inbound == "" {
+		return
+	}
+	s.add("nat", "PREROUTING", "-p tcp -j ISTIO_INBOUND")
+	if c.inbound != "*" { // the exclusions count with the star alone
+		for _, port := range split(c.inbound) {
+			s.add("nat", "ISTIO_INBOUND", "-p tcp --dport %s -j ISTIO_IN_REDIRECT", port)
+		}
+		return
+	}
+	for _, port := range c.inboundExcluded {
+		s.add("nat", "ISTIO_INBOUND", "-p tcp --dport %s -j RETURN", port)
+	}
+	s.add("nat", "ISTIO_INBOUND", "-p tcp -j ISTIO_IN_REDIRECT")
+}
+
+func (s *ruleset) outbound() {
+	c := s.capture
+	s.add("nat", "OUTPUT", "-j ISTIO_OUTPUT")
+	for _, port := range c.outboundExcluded {
+		s.add("nat", "ISTIO_OUTPUT", "-p tcp --dport %s -j RETURN", port)
+		s.add("nat", "ISTIO_OUTPUT", "-p udp --dport %s -j RETURN", port)
+	}
+	s.add("nat", "ISTIO_OUTPUT", "-o lo -s %s -j RETURN", s.from)
+	spared := "! --dport " + c.tunnelPort
+	ofUser := spared
+	if c.dns { // for the user alone, not for its group
+		ofUser = "-m multiport ! --dports 53," + c.tunnelPort
+	}
+	for _, uid := range split(c.uid) {
+		s.owner("uid", uid, ofUser)
+	}
+	for _, gid := range split(c.gid) {
+		s.owner("gid", gid, spared)
+	}
+	s.groups()
+	if c.dns {
+		s.names()
+	}
+	s.add("nat", "ISTIO_OUTPUT", "-d %s -j RETURN", s.loopback)
+	for _, cidr := range s.exclude {
+		s.add("nat", "ISTIO_OUTPUT", "-d %s -j RETURN", cidr)
+	}
+	for _, port := range c.outboundIncluded {
+		s.add("nat", "ISTIO_OUTPUT", "-p tcp --dport %s -j ISTIO_REDIRECT", port)
+	}
+	s.ranges()
+}
+
+// owner keeps what the proxy itself sends from coming back to it.
+func (s *ruleset) owner(kind, id, spared string) {
+	s.add("nat", "ISTIO_OUTPUT", "-o lo ! -d %s -p tcp %s -m owner --%s-owner %s -j ISTIO_IN_REDIRECT",
+		s.loopback, spared, kind, id)
+	switch {
+	case s.capture.capturesLoopback:
+	case s.capture.dns:
+		s.add("nat", "ISTIO_OUTPUT", "-o lo -p tcp ! --dport 53 -m owner ! --%s-owner %s -j RETURN", kind, id)
+	default:
+		s.add("nat", "ISTIO_OUTPUT", "-o lo -m owner ! --%s-owner %s -j RETURN", kind, id)
+	}
+	s.add("nat", "ISTIO_OUTPUT", "-m owner --%s-owner %s -j RETURN", kind, id)
+}
+
+func (s *ruleset) groups() {
+	if s.capture.groups == "*" {
+		for _, group := range s.capture.groupsExcluded {
+			s.add("nat", "ISTIO_OUTPUT", "-m owner --gid-owner %s -j RETURN", group)
+		}
+		return
+	}
+	words := ""
+	for _, group := range split(s.capture.groups) {
+		words += "-m owner ! --gid-owner " + group + " "
+	}
+	s.add("nat", "ISTIO_OUTPUT", "%s-j RETURN", words)
+}
+
+// ranges are the destinations that are captured. With a wildcard a virtual interface is captured whole, and the rule that
+// spares it, made first, is behind: each is put in front of what is there.
+func (s *ruleset) ranges() {
+	if s.wildcard {
+		s.add("nat", "ISTIO_OUTPUT", "-j ISTIO_REDIRECT")
+		for _, name := range s.capture.virtualInterfaces {
+			s.insert("nat", "PREROUTING", "-i %s -j ISTIO_REDIRECT", name)
+		}
+		return
+	}
+	for _, cidr := range s.include {
+		for _, name := range s.capture.virtualInterfaces {
+			s.insert("nat", "PREROUTING", "-i %s -d %s -j ISTIO_REDIRECT", name, cidr)
+		}
+		s.add("nat", "ISTIO_OUTPUT", "-d %s -j ISTIO_REDIRECT", cidr)
+	}
+}
+
+// names redirects questions to the nameservers of /etc/resolv.conf, or all of them, to the agent's port 15053, and keeps
+// both ways of a question apart in connection tracking.
+func (s *ruleset) names() {
+	c := s.capture
+	to, from := []string{}, []string{}
+	for _, server := range s.nameserver {
+		to, from = append(to, " -d "+server+s.bits), append(from, " -s "+server+s.bits)
+	}
+	if c.allDNS {
+		to, from = []string{""}, []string{""}
+	}
+	s.add("raw", "OUTPUT", "-j ISTIO_OUTPUT_DNS")
+	if len(to) > 0 {
+		s.add("nat", "ISTIO_OUTPUT", "-j ISTIO_OUTPUT_DNS")
+	}
+	for _, protocol := range []string{"tcp", "udp"} {
+		for _, server := range to {
+			s.add("nat", "ISTIO_OUTPUT_DNS", "-p %s --dport 53%s -j REDIRECT --to-ports 15053", protocol, server)
 		}
 	}
-	for _, name := range []string{program + "-nft", program} {
-		if _, err := exec.LookPath(name); err == nil {
-			return name
-		}
+	zone := func(chain, words string, number int) {
+		s.add("raw", chain, "-p udp %s -j CT --zone %d", words, number)
 	}
-	return ""
+	for _, owner := range append(prefixed("--uid-owner ", split(c.uid)), prefixed("--gid-owner ", split(c.gid))...) {
+		zone("ISTIO_OUTPUT_DNS", "--dport 53 -m owner "+owner, 1)
+		zone("ISTIO_OUTPUT_DNS", "--sport 15053 -m owner "+owner, 2)
+	}
+	if len(to) > 0 {
+		s.add("raw", "PREROUTING", "-j ISTIO_INBOUND")
+	}
+	for i := range to {
+		zone("ISTIO_OUTPUT_DNS", "--dport 53"+to[i], 2)
+		zone("ISTIO_INBOUND", "--sport 53"+from[i], 1)
+	}
 }
 
-func hasIPv6() bool {
-	all, _ := net.InterfaceAddrs()
-	for _, address := range all {
-		if ip, ok := address.(*net.IPNet); ok && ip.IP.To4() == nil && ip.IP.IsGlobalUnicast() {
-			return true
-		}
+func prefixed(prefix string, words []string) []string {
+	all := []string{}
+	for _, word := range words {
+		all = append(all, prefix+word)
 	}
-	return false
+	return all
 }
 
-// proxyIDs are the user and group whose traffic is not captured; the group is the user's number, as in the original.
-func proxyIDs() (uid, gid string) {
-	uid = os.Getenv("PROXY_UID")
-	if uid == "" {
-		uid = "1337"
-		if found, err := user.Lookup(or(os.Getenv("ENVOY_USER"), "istio-proxy")); err == nil {
-			uid = found.Uid
-		}
-	}
-	return uid, or(os.Getenv("PROXY_GID"), uid)
-}
-
-func (f family) rules() []string {
-	outbound, inbound := or(os.Getenv("ENVOY_PORT"), "15001"), or(os.Getenv("INBOUND_CAPTURE_PORT"), "15006")
-	rules := []string{
-		"ISTIO_INBOUND -p tcp --dport 15008 -j RETURN",
-		"ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports " + outbound,
-		"ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports " + inbound,
-	}
-	rules = append(rules, inboundRules()...)
-	rules = append(rules, "OUTPUT -j ISTIO_OUTPUT")
-	for _, port := range split(os.Getenv("ISTIO_LOCAL_OUTBOUND_PORTS_EXCLUDE")) {
-		rules = append(rules, "ISTIO_OUTPUT -p tcp --dport "+port+" -j RETURN", "ISTIO_OUTPUT -p udp --dport "+port+" -j RETURN")
-	}
-	rules = append(rules, "ISTIO_OUTPUT -o lo -s "+f.from+" -j RETURN")
-	uid, gid := proxyIDs()
-	for _, owner := range []string{"--uid-owner " + uid, "--gid-owner " + gid} {
-		rules = append(rules,
-			"ISTIO_OUTPUT -o lo ! -d "+f.loopback+" -p tcp ! --dport 15008 -m owner "+owner+" -j ISTIO_IN_REDIRECT",
-			"ISTIO_OUTPUT -o lo -m owner ! "+owner+" -j RETURN",
-			"ISTIO_OUTPUT -m owner "+owner+" -j RETURN")
-	}
-	rules = append(rules, "ISTIO_OUTPUT -d "+f.loopback+" -j RETURN")
-	return append(rules, f.outboundRules()...)
-}
-
-func inboundRules() []string {
-	ports := os.Getenv("ISTIO_INBOUND_PORTS")
-	if ports == "" {
-		return nil
-	}
-	rules := []string{"PREROUTING -p tcp -j ISTIO_INBOUND"}
-	if ports != "*" {
-		for _, port := range split(ports) {
-			rules = append(rules, "ISTIO_INBOUND -p tcp --dport "+port+" -j ISTIO_IN_REDIRECT")
-		}
-		return rules
-	}
-	for _, port := range split(os.Getenv("ISTIO_LOCAL_EXCLUDE_PORTS")) {
-		rules = append(rules, "ISTIO_INBOUND -p tcp --dport "+port+" -j RETURN")
-	}
-	return append(rules, "ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT")
-}
-
-func (f family) outboundRules() []string {
-	rules := []string{}
-	for _, cidr := range f.own(split(os.Getenv("ISTIO_SERVICE_EXCLUDE_CIDR"))) {
-		rules = append(rules, "ISTIO_OUTPUT -d "+cidr+" -j RETURN")
-	}
-	cidrs := os.Getenv("ISTIO_SERVICE_CIDR")
-	if cidrs == "*" {
-		return append(rules, "ISTIO_OUTPUT -j ISTIO_REDIRECT")
-	}
-	for _, cidr := range f.own(split(cidrs)) {
-		rules = append(rules, "ISTIO_OUTPUT -d "+cidr+" -j ISTIO_REDIRECT")
-	}
-	return rules
-}
-
-// own are the ranges of this family.
-func (f family) own(cidrs []string) []string {
-	found := []string{}
-	for _, cidr := range cidrs {
-		if strings.Contains(cidr, ":") == strings.Contains(f.loopback, ":") {
-			found = append(found, cidr)
-		}
-	}
-	return found
-}
-
+// split is a list with commas; a blank stays part of its element, and is an error of iptables later.
 func split(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-func (f family) apply() error {
-	rules := f.rules()
-	if f.standing(rules) {
-		info("", "%s: the rules are there already", f.program)
-		return nil
-	}
-	text := "*nat\n"
-	for _, chain := range chains {
-		text += "-N " + chain + "\n"
-	}
-	for _, rule := range rules {
-		text += "-A " + rule + "\n"
-	}
-	restore := exec.Command(f.program+"-restore", "--noflush")
-	restore.Stdin = strings.NewReader(text + "COMMIT\n")
-	if said, err := restore.CombinedOutput(); err != nil {
-		return fmt.Errorf("failed to execute: %s-restore --noflush: %w: %s", f.program, err, strings.TrimSpace(string(said)))
-	}
-	info("", "%s-restore: %d rules", f.program, len(rules))
-	return nil
-}
-
-func (f family) standing(rules []string) bool {
-	for _, rule := range rules {
-		if f.ask("-C "+rule) != nil {
-			return false
+	found := []string{}
+	for _, element := range strings.Split(list, ",") {
+		if element != "" {
+			found = append(found, element)
 		}
 	}
-	return true
+	return found
 }
 
-func (f family) ask(words string) error {
-	return exec.Command(f.program, append([]string{"-w", "-t", "nat"}, strings.Fields(words)...)...).Run()
-}
-
-// clean takes the chains back; what is not there is no error.
-func (f family) clean() {
-	for _, rule := range []string{"PREROUTING -p tcp -j ISTIO_INBOUND", "OUTPUT -j ISTIO_OUTPUT"} {
-		for f.ask("-D "+rule) == nil {
+// byFamily parts a list of ranges; what is no range is an error: an address needs its /32.
+func byFamily(list string) (v4, v6 []string, loopback bool, err error) {
+	for _, element := range split(list) {
+		prefix, err := netip.ParsePrefix(element)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		loopback = loopback || prefix.Addr().IsLoopback()
+		if prefix.Addr().Is4() {
+			v4 = append(v4, prefix.String())
+		} else {
+			v6 = append(v6, prefix.String())
 		}
 	}
-	for _, verb := range []string{"-F ", "-X "} {
-		for _, chain := range chains {
-			_ = f.ask(verb + chain)
-		}
-	}
+	return v4, v6, loopback, nil
 }

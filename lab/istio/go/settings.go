@@ -22,6 +22,8 @@ type settings struct {
 	authorityTLS string         // the same for the authority: only without CA_ADDR
 	identityDir  string         // PROV_CERT: where the client certificate and the root lie
 	outputDir    string         // OUTPUT_CERTS: where signed certificates are written; empty: nowhere
+	fileMounted  bool           // FILE_MOUNTED_CERTS
+	mounted      *mounted       // a certificate that someone else puts there; nil when istiod signs one
 	lifetime     time.Duration  // SECRET_TTL
 	address      string         // INSTANCE_IP
 	ports        ports
@@ -52,12 +54,14 @@ func readSettings() (*settings, error) {
 	if s.authority == "" {
 		s.authority, s.authorityTLS = s.discovery, s.name
 	}
-	s.identityDir, s.outputDir = os.Getenv("PROV_CERT"), os.Getenv("OUTPUT_CERTS")
 	var err error
 	if s.lifetime, err = time.ParseDuration(or(os.Getenv("SECRET_TTL"), "24h")); err != nil {
 		return nil, fmt.Errorf("SECRET_TTL: %w", err)
 	}
 	s.address = or(os.Getenv("INSTANCE_IP"), firstAddress())
+	if err := s.readIdentity(); err != nil {
+		return nil, err
+	}
 	s.ports = ports{
 		admin:      number(scalar(s.config, "proxyAdminPort"), 15000),
 		status:     number(scalar(s.config, "statusPort"), 15020),
@@ -110,10 +114,18 @@ func (s *settings) node() map[string]any {
 		}
 	}
 	meta["NAMESPACE"], meta["SERVICE_ACCOUNT"] = namespace, os.Getenv("SERVICE_ACCOUNT")
-	meta["INSTANCE_IPS"], meta["ISTIO_VERSION"] = s.address, version
+	addresses := append([]string{s.address}, otherAddresses(s.address)...)
+	meta["INSTANCE_IPS"], meta["ISTIO_VERSION"] = strings.Join(addresses, ","), version
 	meta["HAS_PROBE"] = s.probe() != nil
 	id := fmt.Sprintf("sidecar~%s~%s.%s~%s.svc.cluster.local", s.address, os.Getenv("POD_NAME"), namespace, namespace)
-	return map[string]any{"id": id, "addresses": []string{s.address}, "metadata": meta}
+	node := map[string]any{"id": id, "addresses": addresses, "metadata": meta}
+	if locality, _ := child(meta["LABELS"], "istio-locality").(string); locality != "" {
+		if !strings.Contains(locality, "/") { // a label's value has no slash
+			locality = strings.ReplaceAll(locality, ".", "/")
+		}
+		node["locality"] = locality
+	}
+	return node
 }
 
 // probe is the application's readiness probe; nil when there is none, or an empty one.
@@ -155,11 +167,20 @@ func number(text string, otherwise int) int {
 }
 
 func firstAddress() string {
-	all, _ := net.InterfaceAddrs()
-	for _, address := range all {
-		if ip, ok := address.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() {
-			return ip.IP.String()
-		}
+	if all := otherAddresses(""); len(all) > 0 {
+		return all[0]
 	}
 	return "127.0.0.1"
+}
+
+// otherAddresses are the machine's, without the loopback's, the links' own and the one that is known.
+func otherAddresses(known string) []string {
+	found := []string{}
+	all, _ := net.InterfaceAddrs()
+	for _, address := range all {
+		if ip, ok := address.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() && ip.IP.String() != known {
+			found = append(found, ip.IP.String())
+		}
+	}
+	return found
 }

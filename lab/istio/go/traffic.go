@@ -19,42 +19,64 @@ import (
 type traffic struct {
 	agent     *agent
 	mutex     sync.Mutex
-	inbound   string // PERMISSIVE, STRICT or DISABLE
-	listeners map[string]net.Listener
+	config    *pushed
+	listeners map[string]*opened
 	open      atomic.Int64
 	total     atomic.Int64
+	next      atomic.Int64 // which endpoint is next
+}
+
+// opened is a listener and what is done with its connections, which a new configuration may replace.
+type opened struct {
+	net.Listener
+	serve atomic.Value // func(net.Conn)
 }
 
 func newTraffic(a *agent) *traffic {
-	return &traffic{agent: a, listeners: map[string]net.Listener{}}
+	return &traffic{agent: a, config: &pushed{}, listeners: map[string]*opened{}}
 }
 
-// apply opens what the configuration names and is not open yet, and closes what it no longer names.
+func (t *traffic) current() *pushed {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	return t.config
+}
+
+// wanted are the addresses to listen on, with what each does.
+func (t *traffic) wanted(config *pushed) map[string]func(net.Conn) {
+	all := map[string]func(net.Conn){}
+	if !t.agent.settings.captureNone() {
+		for _, host := range []string{"0.0.0.0", "[::]"} {
+			all[fmt.Sprintf("%s:%d", host, t.agent.settings.ports.outbound)] = t.outward
+			all[fmt.Sprintf("%s:%d", host, t.agent.settings.ports.inbound)] = func(c net.Conn) { t.inward(c, "") }
+		}
+	}
+	for _, listener := range config.Listeners {
+		all[listener.Bind] = func(c net.Conn) { t.inward(c, listener.To) }
+	}
+	for _, listener := range config.Outbound {
+		all[listener.Bind] = func(c net.Conn) { t.routed(c, listener) }
+	}
+	return all
+}
+
+// apply opens what the configuration names and is not open yet, and closes what it no longer names. A listener that
+// cannot be opened is rejected, alone: the others are.
 func (t *traffic) apply(config *pushed) error {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	t.inbound = config.Inbound
-	wanted := map[string]func(net.Conn){
-		fmt.Sprintf("0.0.0.0:%d", t.agent.settings.ports.outbound): func(c net.Conn) { t.outward(c) },
-		fmt.Sprintf("0.0.0.0:%d", t.agent.settings.ports.inbound):  func(c net.Conn) { t.inward(c, "") },
-		fmt.Sprintf("[::]:%d", t.agent.settings.ports.outbound):    func(c net.Conn) { t.outward(c) },
-		fmt.Sprintf("[::]:%d", t.agent.settings.ports.inbound):     func(c net.Conn) { t.inward(c, "") },
-	}
-	if t.agent.settings.captureNone() {
-		wanted = map[string]func(net.Conn){}
-	}
-	for _, listener := range config.Listeners {
-		to := listener.To
-		wanted[listener.Bind] = func(c net.Conn) { t.inward(c, to) }
-	}
+	t.config = config
+	wanted := t.wanted(config)
 	for bind, listener := range t.listeners {
 		if wanted[bind] == nil {
 			listener.Close()
 			delete(t.listeners, bind)
 		}
 	}
+	rejected := []string{}
 	for bind, serve := range wanted {
-		if t.listeners[bind] != nil {
+		if there := t.listeners[bind]; there != nil {
+			there.serve.Store(serve)
 			continue
 		}
 		network := "tcp4" // one socket a family: an IPv4 connection's destination is asked for on an IPv4 socket
@@ -66,10 +88,15 @@ func (t *traffic) apply(config *pushed) error {
 			continue // a machine without IPv6
 		}
 		if err != nil {
-			return err
+			rejected = append(rejected, fmt.Sprintf("%s: cannot bind '%s': %v", bind, bind, errors.Unwrap(err)))
+			continue
 		}
-		t.listeners[bind] = listener
-		go t.accept(listener, serve)
+		t.listeners[bind] = &opened{Listener: listener}
+		t.listeners[bind].serve.Store(serve)
+		go t.accept(t.listeners[bind])
+	}
+	if len(rejected) > 0 {
+		return errors.New("Error adding/updating listener(s) " + strings.Join(rejected, "\n"))
 	}
 	return nil
 }
@@ -79,7 +106,7 @@ func (s *settings) captureNone() bool {
 	return or(mode, scalar(s.config, "interceptionMode")) == "NONE"
 }
 
-func (t *traffic) accept(listener net.Listener, serve func(net.Conn)) {
+func (t *traffic) accept(listener *opened) {
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -94,14 +121,21 @@ func (t *traffic) accept(listener net.Listener, serve func(net.Conn)) {
 		go func() {
 			defer t.open.Add(-1)
 			defer conn.Close()
-			serve(conn)
+			listener.serve.Load().(func(net.Conn))(conn)
 		}()
 	}
 }
 
+// outward sends a captured connection where it was meant to go; to a service's own address, to an endpoint.
 func (t *traffic) outward(conn net.Conn) {
 	to, err := originalDestination(conn)
 	if err != nil || to == conn.LocalAddr().String() {
+		return
+	}
+	conn, record := t.recorded(conn, "CLIENT")
+	defer record()
+	if ends, virtual := t.current().Virtual[to]; virtual {
+		t.toEndpoint(conn, ends)
 		return
 	}
 	splice(conn, to, nil)
@@ -110,6 +144,7 @@ func (t *traffic) outward(conn net.Conn) {
 // inward forwards to the application: `to`, or where the connection was meant for, from the address that the rules
 // leave alone.
 func (t *traffic) inward(conn net.Conn, to string) {
+	config := t.current()
 	var from net.Addr
 	if to == "" {
 		meant, err := originalDestination(conn)
@@ -117,25 +152,28 @@ func (t *traffic) inward(conn net.Conn, to string) {
 			return
 		}
 		to, from = meant, &net.TCPAddr{IP: net.ParseIP("127.0.0.6")}
-		if host, _, _ := net.SplitHostPort(to); net.ParseIP(host).To4() == nil {
+		host, port, _ := net.SplitHostPort(to)
+		if net.ParseIP(host).To4() == nil {
 			from = &net.TCPAddr{IP: net.ParseIP("::6")}
 		}
+		if other := config.Ports[port]; other != "" {
+			to, from = other, nil
+		}
 	}
-	t.mutex.Lock()
-	mode := t.inbound
-	t.mutex.Unlock()
 	first, meshed := hello(conn)
 	conn = &replayed{Conn: conn, first: first}
 	switch {
-	case meshed && mode != "DISABLE":
+	case meshed && config.Inbound != "DISABLE":
 		secured, err := t.terminate(conn)
 		if err != nil {
 			return
 		}
 		conn = secured
-	case mode == "STRICT":
+	case config.Inbound == "STRICT":
 		return
 	}
+	conn, record := t.recorded(conn, "SERVER")
+	defer record()
 	splice(conn, to, from)
 }
 
@@ -172,48 +210,6 @@ func hello(conn net.Conn) ([]byte, bool) {
 	n, _ = io.ReadFull(conn, body)
 	return append(record, body[:n]...), bytes.Contains(body[:n], []byte("\x05istio")) ||
 		bytes.Contains(body[:n], []byte("istio-"))
-}
-
-type replayed struct {
-	net.Conn
-	first []byte
-}
-
-func (r *replayed) Read(into []byte) (int, error) {
-	if len(r.first) > 0 {
-		n := copy(into, r.first)
-		r.first = r.first[n:]
-		return n, nil
-	}
-	return r.Conn.Read(into)
-}
-
-func (r *replayed) CloseWrite() error { return closeWrite(r.Conn) }
-
-func closeWrite(conn net.Conn) error {
-	if half, ok := conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return conn.Close()
-}
-
-// splice copies both ways until both sides have ended.
-func splice(client net.Conn, to string, from net.Addr) {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, LocalAddr: from}
-	server, err := dialer.Dial("tcp", to)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	done := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(server, client)
-		_ = closeWrite(server)
-		close(done)
-	}()
-	_, _ = io.Copy(client, server)
-	_ = closeWrite(client)
-	<-done
 }
 
 // drain takes no new connections once none is open, and gives the open ones `limit` to end.
