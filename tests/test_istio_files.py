@@ -1,5 +1,6 @@
 """Do cluster.env and the mesh config say what istioctl would write, and does every value come out as it went in?"""
 
+import json
 import subprocess
 from collections.abc import Mapping
 
@@ -8,7 +9,16 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meshvm.istio.files import cluster_env, discovery_host, mesh_config, proxy_config, readiness_probe
+from meshvm.errors import ArgumentError
+from meshvm.istio.files import (
+    cluster_env,
+    discovery_host,
+    hosts,
+    mesh_config,
+    proxy_config,
+    readiness_probe,
+    with_annotations,
+)
 from tests.samples import http_port
 
 # Anything but NUL, which no shell variable holds.
@@ -53,7 +63,7 @@ def test_a_value_is_quoted_as_istioctl_quotes_it(value: str, written: str) -> No
 
 
 def test_lines_are_sorted_by_bytes_as_whole_lines() -> None:
-    names = ["ISTIO_META_NETWORK", "ISTIO_METAJSON_LABELS", "CA_ADDR", "CANONICAL_SERVICE", "A_B", "A", "é", "z"]
+    names = ["ISTIO_META_NETWORK", "ISTIO_METAJSON_LABELS", "CA_ADDR", "CANONICAL_SERVICE", "A_B", "A", "z"]
     lines = cluster_env(dict.fromkeys(names, "w")).splitlines()
     assert lines == [
         "A=w",
@@ -63,8 +73,13 @@ def test_lines_are_sorted_by_bytes_as_whole_lines() -> None:
         "ISTIO_METAJSON_LABELS=w",
         "ISTIO_META_NETWORK=w",
         "z=w",
-        "é=w",
     ]
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a-b", "1a", "é", "a b", "a\nb", "a;b", "UID", "SHELLOPTS"])
+def test_what_no_shell_can_set_is_not_in_cluster_env(name: str) -> None:
+    """The sidecar's start script would run it as a command, or end there."""
+    assert cluster_env({name: "x", "GOOD": "w"}) == "GOOD=w\n"
 
 
 def test_an_empty_cluster_env_is_an_empty_file() -> None:
@@ -100,6 +115,11 @@ def test_a_string_is_quoted_where_the_agents_reader_would_see_no_string(value: s
     """A network called `n` or a version that is a short Git hash: the agent reads YAML 1.1 as Go has it."""
     line = mesh_config({"proxyMetadata": {"V": value}}).splitlines()[-1]
     assert line.split(":", 1)[1].strip() in {f"'{value}'", f'"{value}"'}
+
+
+def test_every_string_of_the_mesh_config_is_in_double_quotes() -> None:
+    config = {"meshId": "plain", "concurrency": 2, "extraStatTags": ["a"]}
+    assert mesh_config(config) == ('defaultConfig:\n  concurrency: 2\n  extraStatTags:\n  - "a"\n  meshId: "plain"\n')
 
 
 def test_the_mesh_config_has_nothing_but_the_default_config() -> None:
@@ -194,6 +214,67 @@ def test_the_default_probe_is_tcp_on_the_first_port() -> None:
 )
 def test_a_probe_is_written_as_proxy_config_has_it(given_probe: dict[str, object], expected: dict[str, object]) -> None:
     assert readiness_probe(given_probe, [http_port()]) == expected
+
+
+def annotated(text: str) -> dict[str, str]:
+    return {"proxy.istio.io/config": text}
+
+
+@pytest.mark.parametrize(
+    ("default", "annotations", "expected"),
+    [
+        ({"meshId": "a"}, [{}], {"meshId": "a"}),
+        ({"meshId": "a"}, [{"other": "meshId: b"}], {"meshId": "a"}),
+        ({"meshId": "a"}, [annotated("")], {"meshId": "a"}),
+        ({"meshId": "a"}, [annotated("meshId: b"), annotated("meshId: c")], {"meshId": "c"}),
+        ({}, [annotated("proxyMetadata: {A: '1'}")], {"proxyMetadata": {"A": "1"}}),
+        (
+            {"proxy_metadata": {"A": "1", "B": "1"}},
+            [annotated("proxyMetadata: {B: '2', C: '2'}"), annotated('{"proxy_metadata": {"C": "3"}}')],
+            {"proxyMetadata": {"A": "1", "B": "2", "C": "3"}},
+        ),
+        ({"proxyMetadata": {"A": "1"}}, [annotated("proxyMetadata: {}")], {"proxyMetadata": {"A": "1"}}),
+        (
+            {"tracing": {"zipkin": {"address": "z:1"}, "sampling": 1}},
+            [annotated("tracing: {sampling: 50}")],
+            {"tracing": {"sampling": 50}},
+        ),
+        ({"runtimeValues": {"a": "1"}}, [annotated("runtimeValues: {b: '2'}")], {"runtimeValues": {"b": "2"}}),
+        ({"extraStatTags": ["a"]}, [annotated("extraStatTags: []")], {}),
+        ({"interceptionMode": "NONE"}, [annotated("interceptionMode: REDIRECT")], {}),
+        ({"meshId": "a"}, [annotated("mesh_id: null")], {"meshId": "a"}),
+        ({"serviceCluster": "a"}, [annotated("tracingServiceName: 1")], {"tracingServiceName": "CANONICAL_NAME_ONLY"}),
+        ({"newer": {"than": 1}}, [annotated("newest: 2")], {"newer": {"than": 1}, "newest": 2}),
+    ],
+)
+def test_an_annotation_wins_field_by_field(
+    default: dict[str, object], annotations: list[dict[str, str]], expected: dict[str, object]
+) -> None:
+    before = json.dumps(default)
+    assert with_annotations(default, *annotations) == expected
+    assert json.dumps(default) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "annotations['proxy.istio.io/config']: it is not YAML"),
+        ("[]", "annotations['proxy.istio.io/config']: [] is not a map"),
+        ("meshId: 1", "annotations['proxy.istio.io/config'].meshId: 1 is not a string; put it in quotes"),
+        ("proxyMetadata: {A: true}", "annotations['proxy.istio.io/config'].proxyMetadata.A: true is not a string"),
+    ],
+)
+def test_a_mistake_in_an_annotation_is_named_by_its_place(text: str, message: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        with_annotations({}, annotated(text))
+    assert str(caught.value).startswith(message)
+
+
+def test_each_address_of_the_gateway_has_a_line_of_hosts() -> None:
+    assert hosts(["192.0.2.1", "2001:db8::1"], "istiod.istio-system.svc") == (
+        "192.0.2.1 istiod.istio-system.svc\n2001:db8::1 istiod.istio-system.svc\n"
+    )
+    assert hosts([], "istiod.istio-system.svc") == ""
 
 
 def test_the_discovery_host_is_the_address_without_its_port() -> None:
