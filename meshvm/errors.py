@@ -30,9 +30,13 @@ class ClusterError(MeshvmError):
     :param message: what was asked, what came back, what to do.
     :param unreachable: True when no API server answered, so that a preview can go on without it.
     :param missing: True when the API server knows that there is no such object.
+    :param refused: True when the credentials lack the right to what was asked.
     """
 
-    def __init__(self, message: str, *, unreachable: bool = False, missing: bool = False) -> None:
+    def __init__(
+        self, message: str, *, unreachable: bool = False, missing: bool = False, refused: bool = False
+    ) -> None:
         super().__init__(message)
         self.unreachable = unreachable
         self.missing = missing
+        self.refused = refused

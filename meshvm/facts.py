@@ -14,6 +14,7 @@ VERSION: Final = "1"
 ENDPOINT_KEYS: Final = {
     "version": "version of this map",
     "address": "IP address or host name that VMs connect to",
+    "addresses": "all its addresses, separated by spaces; `address` is the first of them",
     "addressKind": "`ip` or `host`",
     "istiodPort": "port of the gateway that leads to istiod",
     "networkPort": "port of the gateway for traffic between networks; empty when it has none",
@@ -34,7 +35,9 @@ MESH_KEYS: Final = {
     "proxyVersion": "version of the control plane, and so of the proxies",
     "rootCertificate": "root certificate of the mesh, PEM",
     "defaultConfig": "the mesh's default proxy config, JSON",
+    "groups": "the WorkloadGroups that MeshExpansion makes, JSON: by name, `serviceAccount` and `network`",
     "gatewayAddress": "`address` of the gateway's endpoint",
+    "gatewayAddresses": "`addresses` of the gateway's endpoint",
     "gatewayAddressKind": "`addressKind` of the gateway's endpoint",
     "gatewayPort": "`istiodPort` of the gateway's endpoint",
     "gatewayNetworkPort": "`networkPort` of the gateway's endpoint",

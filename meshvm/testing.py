@@ -10,20 +10,21 @@ with it is for a real engine to show.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Any, Final
 
 import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks as pulumi_mocks
 
 from meshvm import cluster
+from meshvm.cluster.fake import ROOT_CERTIFICATE, FakeCluster
+
+__all__ = ["ROOT_CERTIFICATE", "UNKNOWN", "FakeCluster", "Recorded", "Recording", "Unknown", "answering", "record"]
 
 _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 _SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"
 _UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-
-ROOT_CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----\nZm9yIHRlc3Rz\n-----END CERTIFICATE-----\n"
 
 
 class Unknown:
@@ -35,74 +36,6 @@ class Unknown:
 
 
 UNKNOWN: Final = Unknown()
-
-
-@dataclass
-class FakeCluster:
-    """Answers what meshvm asks of an API server; counts the tokens it gives and the seconds it was waited for.
-
-    :param facts: overrides of the mesh's facts, by the keys of `meshvm.facts.MESH_KEYS`.
-    :param addresses: addresses of the gateway's Service as (kind, address); kinds are `ip` and `host`.
-    :param ports: ports of the gateway's Service.
-    :param unhealthy: why a WorkloadEntry is not in rotation; empty when it is.
-    :param error: raised instead of any answer.
-    """
-
-    facts: Mapping[str, str] = field(default_factory=dict)
-    addresses: list[tuple[str, str]] = field(default_factory=lambda: [("ip", "192.0.2.10")])
-    ports: list[int] = field(default_factory=lambda: [15021, 15443, 15012, 15017])
-    unhealthy: str = ""
-    error: Exception | None = None
-    tokens: int = 0
-    waited: float = 0
-
-    def __enter__(self) -> Self:
-        """See meshvm.cluster.Cluster."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """See meshvm.cluster.Cluster."""
-
-    def mesh(self, namespace: str, istio_namespace: str, revision: str, patience: float = 0) -> dict[str, str]:  # noqa: ARG002 the real one waits
-        """See meshvm.cluster.Cluster."""
-        self._maybe_raise()
-        return {
-            "namespace": namespace,
-            "istioNamespace": istio_namespace,
-            "revision": revision,
-            "discoveryAddress": "istiod.istio-system.svc:15012",
-            "trustDomain": "cluster.local",
-            "meshId": "mesh1",
-            "clusterId": "Kubernetes",
-            "proxyVersion": "1.30.3",
-            "rootCertificate": ROOT_CERTIFICATE,
-            "defaultConfig": "{}",
-            **self.facts,
-        }
-
-    def gateway(self, namespace: str, name: str) -> tuple[list[tuple[str, str]], list[int]]:  # noqa: ARG002 the real one asks
-        """See meshvm.cluster.Cluster."""
-        self._maybe_raise()
-        return self.addresses, self.ports
-
-    def require_namespace(self, name: str) -> None:  # noqa: ARG002 the real one asks
-        """See meshvm.cluster.Cluster."""
-        self._maybe_raise()
-
-    def token(self, namespace: str, account: str, seconds: int) -> str:
-        """See meshvm.cluster.Cluster."""
-        self._maybe_raise()
-        self.tokens += 1
-        return f"token-{self.tokens}-{namespace}-{account}-{seconds}"
-
-    def entry_health(self, namespace: str, name: str) -> tuple[bool, str]:  # noqa: ARG002 the real one asks
-        """See meshvm.cluster.Cluster."""
-        self._maybe_raise()
-        return not self.unhealthy, self.unhealthy
-
-    def _maybe_raise(self) -> None:
-        if self.error:
-            raise self.error
 
 
 @dataclass

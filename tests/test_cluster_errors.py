@@ -4,9 +4,7 @@ import base64
 import gc
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,90 +14,13 @@ import yaml
 from meshvm.cluster import Cluster, connect, wait_healthy
 from meshvm.errors import ArgumentError, ClusterError, MeshvmError
 from meshvm.testing import FakeCluster
-
-SECRET = "SECRETSECRETSECRET"
-ISTIO = "/api/v1/namespaces/istio-system"
-
-
-class ApiServer:
-    """Answers by path, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, Any]] = {}
-        self.asked: list[tuple[str, str, Any]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else None
-                outer.asked.append((self.command, self.path, body))
-                code, answer = outer.answers.get(self.path, (404, status(404, "not found")))
-                text = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-                self.send_response(code)
-                self.send_header("Content-Type", "text/html" if isinstance(answer, str) else "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            do_POST = do_GET  # noqa: N815 the library calls them so
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def status(code: int, message: str) -> dict[str, Any]:
-    return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
-
-
-def config_map(**data: str) -> tuple[int, dict[str, Any]]:
-    return 200, {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "x"}, "data": data}
-
-
-def kubeconfig(server: str, **user: Any) -> str:
-    """The content of a kubeconfig file with two contexts, one of them without a cluster of its own."""
-    return yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "main",
-            "clusters": [{"name": "main", "cluster": {"server": server}}],
-            "users": [{"name": "main", "user": {"token": SECRET, **user}}],
-            "contexts": [{"name": "main", "context": {"cluster": "main", "user": "main"}}],
-        }
-    )
+from tests.api_server import ISTIO, SECRET, ApiServer, config_map, istio_answers, kubeconfig, status
 
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
     made = ApiServer()
-    made.answers = {
-        "/api/v1/namespaces/bookinfo": (200, {"metadata": {"name": "bookinfo"}}),
-        f"{ISTIO}/configmaps/istio": config_map(mesh="trustDomain: mesh.example\ndefaultConfig:\n  meshId: mesh1\n"),
-        f"{ISTIO}/configmaps/istio-sidecar-injector": config_map(
-            values=json.dumps({"global": {"multiCluster": {"clusterName": "one"}, "tag": "1.30.2"}})
-        ),
-        "/api/v1/namespaces/bookinfo/configmaps/istio-ca-root-cert": config_map(**{"root-cert.pem": "PEM"}),
-        "/apis/apps/v1/namespaces/istio-system/deployments/istiod": (
-            200,
-            {
-                "spec": {
-                    "selector": {},
-                    "template": {"spec": {"containers": [{"name": "d", "image": "r.example:5000/pilot:1.30.3"}]}},
-                }
-            },
-        ),
-    }
+    made.answers = istio_answers()
     yield made
     made.stop()
 
@@ -166,7 +87,7 @@ def test_a_token_is_for_istiod_alone_and_for_the_declared_time(server: ApiServer
         "status": {"token": "the-token", "expirationTimestamp": "2026-01-01T00:00:00Z"},
     }
     server.answers[path] = (201, answer)
-    assert cluster.token("bookinfo", "ratings", 900) == "the-token"
+    assert cluster.token("bookinfo", "ratings", 900).text == "the-token"
     ((method, asked, body),) = server.asked
     assert (method, asked) == ("POST", path)
     assert body["spec"] == {"audiences": ["istio-ca"], "expirationSeconds": 900}
@@ -230,7 +151,7 @@ def test_an_unreachable_api_server_is_not_taken_for_a_missing_deployment(server:
     cluster = connect(kubeconfig(server.url), None)
     cluster._client = connect(kubeconfig(f"http://127.0.0.1:{closed_port()}"), None)._client
     with pytest.raises(ClusterError):
-        cluster._version("istio-system", "", "1.30.2")
+        cluster.proxy_version("istio-system", "")
 
 
 @pytest.mark.parametrize(

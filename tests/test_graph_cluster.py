@@ -161,7 +161,9 @@ def test_a_refusal_ends_a_preview_too(program: Callable[[], object]) -> None:
 def test_the_mesh_holds_what_the_cluster_the_gateway_and_the_arguments_say(preview: bool) -> None:
     recording = record(expansion(network="k8s", revision="canary"), preview=preview)
     found = recording.outputs["shop"]["mesh"]
-    assert found == {**MESH, "clusterNetwork": "k8s", "revision": "canary"}
+    config = '{"discoveryAddress":"istiod-canary.istio-system.svc:15012","meshId":"mesh1"}'
+    canary = {"revision": "canary", "discoveryAddress": "istiod-canary.istio-system.svc:15012", "defaultConfig": config}
+    assert found == {**MESH, "clusterNetwork": "k8s", **canary}
 
 
 @pytest.mark.parametrize("preview", [False, True])
@@ -188,7 +190,7 @@ def test_the_network_is_a_label_of_istiods_namespace(preview: bool) -> None:
 def test_a_gateway_gives_an_ip_address_before_a_host_name(preview: bool) -> None:
     answers = FakeCluster(addresses=[("ip", "192.0.2.1"), ("host", "lb.example")])
     endpoint = record(gateway(), preview=preview, cluster_answers=answers).outputs["gw"]["endpoint"]
-    assert endpoint == {**ENDPOINT, "address": "192.0.2.1", "service": "istio-system/gw"}
+    assert endpoint == {**ENDPOINT, "address": "192.0.2.1", "addresses": "192.0.2.1", "service": "istio-system/gw"}
 
 
 def test_a_gateway_without_the_port_between_networks_says_so() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import lab.stack
 from lab.machines.machine import Machine
-from meshvm.cluster import Cluster
+from meshvm.cluster import Cluster, Token
 from tests.life.world import World
 
 pytestmark = pytest.mark.lab
@@ -60,9 +60,10 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     """Learn the tokens where they are minted, and the events where the lab takes them."""
     made, mint, note = Watch(), Cluster.token, lab.stack._note
 
-    def token(self: Cluster, namespace: str, account: str, seconds: int) -> str:
-        made.tokens.append(mint(self, namespace, account, seconds))
-        return made.tokens[-1]
+    def token(self: Cluster, namespace: str, account: str, seconds: int) -> Token:
+        minted = mint(self, namespace, account, seconds)
+        made.tokens.append(minted.text)
+        return minted
 
     def event(outcome: lab.stack.Outcome, event: Any) -> None:
         made.said.append(json.dumps(vars(event), default=vars))
