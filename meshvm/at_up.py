@@ -4,36 +4,79 @@ An answer that is an error does not end the program, which may have other machin
 that needs the answer, and that one fails.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 
 from meshvm import cluster
-from meshvm.args import MeshVmArgs
-from meshvm.errors import MeshvmError
+from meshvm.args import IdentityKind, MeshVmArgs
+from meshvm.errors import ArgumentError, ClusterError, MeshvmError
 from meshvm.inputs import Inputs
-from meshvm.outputs import at_up, credentials
+from meshvm.outputs import at_up, credentials, gathered
 
 _TOKEN_SECONDS = 3600
 _HEALTHY_SECONDS = 120
 
 
-def token(args: MeshVmArgs, inputs: Inputs, before: Sequence[pulumi.Resource]) -> pulumi.Output[dict[str, str]]:
-    """A token of the machine's account, minted when everything before the join is there; or why there is none."""
+def token(
+    label: str,
+    args: MeshVmArgs,
+    inputs: Inputs,
+    sidecar: pulumi.Resource,
+    before: Sequence[pulumi.Resource],
+) -> pulumi.Output[dict[str, str]]:
+    """A token of the machine's account, minted when everything before the join is there; or why there is none.
+
+    :param sidecar: the machine's own, which the Kubernetes provider has made: the credentials must lead to the cluster
+        that has it, or the token would be one of another cluster.
+    """
+    if inputs["identity"]["kind"] != IdentityKind.TOKEN:
+        return pulumi.Output.secret({"token": "", "error": ""})
     seconds = args.get("token_seconds") or _TOKEN_SECONDS
 
     def mint(known: list[Any]) -> dict[str, str]:
-        mesh, account, kubeconfig, context = known[:4]
+        mesh, account, kubeconfig, context, metadata = known[:5]
         try:
             with cluster.connect(kubeconfig, context) as asking:
+                _require_same_cluster(asking, metadata)
                 minted = asking.token(mesh["namespace"], account, seconds)
         except MeshvmError as error:
             return {"token": "", "error": str(error)}
-        return {"token": minted, "error": ""}
+        return {"token": minted.text, "error": "", "seconds": str(minted.seconds)}
 
-    asks = [inputs["mesh"], inputs["service_account"], *credentials(args)]
-    return pulumi.Output.secret(at_up(pulumi.Output.all(*asks, *(one.urn for one in before)), mint))
+    def asks() -> pulumi.Output[list[Any]]:
+        metadata: pulumi.Output[Mapping[str, Any]] = sidecar.metadata  # type: ignore[attr-defined]
+        first = [inputs["mesh"], inputs["service_account"], *credentials(args), metadata]
+        return gathered([*first, *(one.urn for one in before)])
+
+    minted = at_up(asks, mint)
+
+    def tell(answer: dict[str, str]) -> dict[str, str]:
+        if int(answer.get("seconds", seconds)) < seconds:
+            granted = f"the API server gives {answer['seconds']} s and not {seconds} s"
+            remedy = "write at most that, or raise its --service-account-max-token-expiration"
+            pulumi.log.warn(f"{label}: token_seconds: {granted}; {remedy}")
+        return {key: answer[key] for key in ("token", "error")}
+
+    return pulumi.Output.secret(minted.apply(tell))
+
+
+def _require_same_cluster(asking: cluster.Cluster, metadata: Mapping[str, Any]) -> None:
+    """An error when the Sidecar that the provider made is not in the cluster that the credentials lead to."""
+    namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
+    try:
+        found = asking.uid("Sidecar", namespace, name)
+    except ClusterError as error:
+        if not error.missing:
+            raise
+        found = "none"
+    # Credentials that may not look find nothing out, and a recorder's objects have no uid.
+    if found and metadata.get("uid") and found != metadata["uid"]:
+        wrong = (
+            f"it leads to another cluster than the Kubernetes provider, which has made the Sidecar {namespace}/{name}"
+        )
+        raise ArgumentError("kubeconfig", wrong, "give both the same cluster")
 
 
 def unhealthy(label: str, args: MeshVmArgs, inputs: Inputs, joined: pulumi.Output[str]) -> pulumi.Output[str]:
@@ -58,5 +101,4 @@ def unhealthy(label: str, args: MeshVmArgs, inputs: Inputs, joined: pulumi.Outpu
             f"again; what was in rotation before still is"
         )
 
-    asks = [inputs["mesh"], inputs["entry"], *credentials(args), joined]
-    return at_up(pulumi.Output.all(*asks), wait)
+    return at_up(lambda: gathered([inputs["mesh"], inputs["entry"], *credentials(args), joined]), wait)

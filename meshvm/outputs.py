@@ -1,7 +1,7 @@
 """What meshvm needs of Pulumi's Outputs that the SDK has no word for."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
@@ -46,36 +46,117 @@ def reported(component: str) -> Iterator[None]:
         raise PropertyError(component, error) from None
 
 
-def checked(
-    component: str, path: str, value: pulumi.Input[str], rule: Callable[[str, str], None]
-) -> pulumi.Output[str]:
-    """`value` as an Output that fails when the rule does: at once for a plain value, else as soon as it is known."""
+def checked(component: str, path: str, value: pulumi.Input[str], rule: Callable[[str, str], None]) -> pulumi.Input[str]:
+    """`value`, looked at by the rule: at once when it is plain, else as an Output that fails when it is known."""
 
     def check(known: str) -> str:
         with reported(component):
             rule(path, known)
         return known
 
-    if isinstance(value, pulumi.Output):
-        return value.apply(check)
-    return pulumi.Output.from_input(check(cast("str", value)))
+    return derived(check, value)
 
 
-def settled(settings: Mapping[str, Setting], inputs: Mapping[str, pulumi.Output[Any]]) -> dict[str, pulumi.Output[str]]:
-    """Each setting as an Output of its own, which waits for its own inputs alone."""
+def derived(function: Callable[..., T], *inputs: Any) -> pulumi.Input[T]:  # noqa: ANN401 inputs may be of any type
+    """What `function` makes of the inputs: at once when all of them are plain, else an Output of it.
 
-    def one(setting: Setting) -> pulumi.Output[str]:
-        wanted = [inputs[need] for need in needs(setting)]
-        return pulumi.Output.all(*wanted).apply(lambda values: setting(*values))
+    A program of a thousand machines whose values are mostly plain is not to pay for tens of thousands of Outputs.
+    """
+    waiting: list[pulumi.Output[Any]] = []
+    for one in inputs:
+        _find(one, waiting)
+    if not waiting:
+        return function(*inputs)
+
+    def of(known: Sequence[Any]) -> T:
+        values = iter(known)
+        return function(*(_filled(one, values) for one in inputs))
+
+    # Of one, without a list of it: most settings read the mesh's facts alone.
+    return gathered(waiting).apply(of) if len(waiting) > 1 else waiting[0].apply(lambda known: of([known]))
+
+
+def _find(value: object, waiting: list[pulumi.Output[Any]]) -> None:
+    """Add the Outputs in a value, in order. `Output.from_input` of a map would make one of each key and each value."""
+    # Strings first: they are most of it, and whether something is a Mapping takes ten times as long to find out.
+    if isinstance(value, str):
+        return
+    if isinstance(value, (pulumi.Output, Awaitable)):
+        waiting.append(value if isinstance(value, pulumi.Output) else pulumi.Output.from_input(value))
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            _find(one, waiting)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            _find(one, waiting)
+
+
+def _filled(value: Any, known: Iterator[Any]) -> Any:  # noqa: ANN401 values of any type
+    """A value with what its Outputs turned out to be, in order."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (pulumi.Output, Awaitable)):
+        return next(known)
+    if is_plain(value):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _filled(one, known) for key, one in value.items()}
+    return [_filled(one, known) for one in value]
+
+
+class _Whole:
+    """A value that the SDK takes as it is. Into a map it would look: `Output.all` makes an Output of each key and each
+    value, which for the mesh's facts is forty of them for each setting that reads one."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def gathered(values: Sequence[Any]) -> pulumi.Output[list[Any]]:
+    """Several values as one Output that is known when all of them are. What is in an Output is taken as it is."""
+    outputs = [one if isinstance(one, pulumi.Output) else pulumi.Output.from_input(one) for one in values]
+    if len(outputs) == 1:
+        return outputs[0].apply(lambda value: [value])
+    whole = pulumi.Output.all(*(one.apply(_Whole) for one in outputs))
+    return whole.apply(lambda known: [one.value for one in known])
+
+
+def is_plain(value: object) -> bool:
+    """Whether nothing in `value` has to be waited for."""
+    # Strings first: they are most of it, and whether something is a Mapping takes ten times as long to find out.
+    if isinstance(value, str):
+        return True
+    if isinstance(value, Mapping):
+        return all(is_plain(one) for one in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(is_plain(one) for one in value)
+    return not isinstance(value, (pulumi.Output, Awaitable))
+
+
+def settled(settings: Mapping[str, Setting], inputs: Mapping[str, Any]) -> dict[str, pulumi.Input[str]]:
+    """Each setting by itself: it waits for its own inputs alone."""
+    waits = {name for name, one in inputs.items() if not is_plain(one)}
+
+    def one(setting: Setting) -> pulumi.Input[str]:
+        wanted = needs(setting)
+        values = [inputs[need] for need in wanted]
+        if len(values) == 1 and isinstance(values[0], pulumi.Output):
+            return values[0].apply(setting)
+        return derived(setting, *values) if waits.intersection(wanted) else setting(*values)
 
     return {name: one(setting) for name, setting in settings.items()}
 
 
-def at_up(given: pulumi.Output[T], ask: Callable[[T], U]) -> pulumi.Output[U]:
-    """What `ask` answers at an `up`; in a preview it is not asked, and the answer is unknown."""
+def at_up(given: Callable[[], pulumi.Output[T]], ask: Callable[[T], U]) -> pulumi.Output[U]:
+    """What `ask` answers at an `up`; in a preview it is not asked, and the answer is unknown.
+
+    :param given: makes what is asked with; not called in a preview, which has nothing to wait for.
+    """
     if pulumi.runtime.is_dry_run():
-        return given.apply(lambda _: cast("U", pulumi.UNKNOWN))
-    return _in_thread(given, ask)
+        return pulumi.Output.from_input(cast("U", pulumi.UNKNOWN))
+    return _in_thread(given(), ask)
 
 
 def asked(

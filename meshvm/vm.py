@@ -9,20 +9,22 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_command import local, remote
 
-from meshvm import at_up
-from meshvm.args import MeshVmArgs
+from meshvm import at_up, specs
+from meshvm.args import MeshVmArgs, Registration
 from meshvm.bootstrap.bundle import bundle, command
-from meshvm.bootstrap.values import join_settings
+from meshvm.bootstrap.values import OPTIONAL, join_settings
 from meshvm.connection import connection
 from meshvm.errors import ArgumentError
 from meshvm.firewall import ports as firewall
-from meshvm.inputs import entry_spec, join_input, known_inputs
+from meshvm.inputs import join_input, known_inputs
 from meshvm.istio import objects
-from meshvm.istio.settings import cluster_env_settings
+from meshvm.istio.settings import asked_for, cluster_env_settings
 from meshvm.lint import rules
 from meshvm.lint import vm as lint
+from meshvm.lint.objects import check_object
 from meshvm.lint.shape import check_shape, whole_numbers
-from meshvm.outputs import detached, owner, reported, settled
+from meshvm.neighbours import checks
+from meshvm.outputs import derived, detached, owner, reported, settled
 
 # A status is printed again by an update, because an update overwrites the Command's output.
 _PRINT_STATUS = '[ "$(id -u)" = 0 ] && exec cat /var/lib/meshvm/status; exec sudo -n cat /var/lib/meshvm/status'
@@ -65,21 +67,23 @@ class MeshVm(pulumi.ComponentResource):
         super().__init__("meshvm:index:MeshVm", name, {}, opts)
         self._inputs = known_inputs(self._label, name, args)
         self._machine = self._inputs["machine"]
+        self._namespace = derived(lambda mesh: str(mesh["namespace"]), self._inputs["mesh"])
+        self._checks = checks(self._label, args, self._inputs)
         # A join that runs now prints this word in its status; one of an earlier run printed another.
         self._run = secrets.token_hex(8)
         # The resource that the machine is, if the program made it.
-        self._vm = owner(self._machine)
+        self._vm = owner(pulumi.Output.from_input(self._machine))
 
         ssh_flows, mesh_flows = self._ssh_flows(), self._mesh_flows()
         host = self._host(self._rules(ssh_flows))
         drain = self._drain([host, *self._rules(mesh_flows)])
         sidecar = self._sidecar()
-        entry = self._entry(drain)
-        join = self._join([entry, sidecar])
+        registered = self._registered(drain)
+        join = self._join([*(registered or [drain]), sidecar, *self._access_log()], sidecar)
         self._gate(join)
 
-        self.spiffe_id = self._inputs["spiffe"]
-        self.entry_name = self._inputs["entry"]
+        self.spiffe_id = pulumi.Output.from_input(self._inputs["spiffe"])
+        self.entry_name = pulumi.Output.from_input(self._inputs["entry"])
         self.status = join.stdout.apply(_status)
         flows: list[Any] = [flow.why for flow in (*ssh_flows, *mesh_flows)]
         self.flows = pulumi.Output.from_input(flows)
@@ -112,7 +116,9 @@ class MeshVm(pulumi.ComponentResource):
             return []
         from meshvm.firewall import aws as security_group  # noqa: PLC0415 pulumi-aws is an extra
 
-        gateways: list[Any] = [*(aws.get("gateway_cidrs") or [])] or [self._inputs["mesh"].apply(self._gateway_range)]
+        gateways: list[Any] = [*(aws.get("gateway_cidrs") or [])] or [
+            derived(self._gateway_range, self._inputs["mesh"])
+        ]
         return security_group.rules(self._name, flows, aws, gateways, self._options())
 
     def _gateway_range(self, mesh: Mapping[str, str]) -> str:
@@ -125,7 +131,7 @@ class MeshVm(pulumi.ComponentResource):
 
     def _host(self, ssh_rules: Sequence[pulumi.Resource]) -> remote.Command:
         """The first and the last session on the machine."""
-        values = self._machine.apply(lambda machine: bundle("host", {"MESHVM_MARK": machine}))
+        values = derived(lambda machine: bundle("host", {"MESHVM_MARK": machine}), self._machine)
         return remote.Command(
             f"{self._name}-host",
             connection=connection(self._args["ssh"]),
@@ -151,47 +157,73 @@ class MeshVm(pulumi.ComponentResource):
         )
 
     def _sidecar(self) -> pulumi.Resource:
-        calls = self._args.get("calls") or []
-        return k8s.apiextensions.CustomResource(
-            f"{self._name}-sidecar",
-            api_version=objects.API_VERSION,
-            kind="Sidecar",
-            metadata={"name": self._name, "namespace": self._namespace(), "annotations": _DELETE_AT_ONCE},
-            spec=self._inputs["mesh"].apply(
-                lambda mesh: objects.sidecar_spec(
-                    vm=self._name, namespace=mesh["namespace"], istio_namespace=mesh["istioNamespace"], calls=calls
+        return self._object("sidecar", "Sidecar", self._name, specs.sidecar(self._name, self._args, self._inputs))
+
+    def _access_log(self) -> list[pulumi.Resource]:
+        if not self._inputs["access_log"]:
+            return []
+        spec = objects.telemetry_spec(vm=self._name, access_log=self._inputs["access_log"])
+        return [self._object("access-log", "Telemetry", self._name, spec, api_version=objects.TELEMETRY_API_VERSION)]
+
+    def _registered(self, drain: pulumi.Resource) -> list[pulumi.Resource]:
+        """What registers the machine, if it is the machine's own: its entry, or the group that istiod makes it from."""
+        inputs, ports = self._inputs, self._inputs["ports"]
+        if inputs["registration"] == Registration.ENTRY:
+            annotations = objects.entry_annotations(ports, inputs["annotations"])
+            options: dict[str, Any] = {"depends_on": [drain], "replace_with": [self._vm]}
+            return [
+                self._object(
+                    "entry", "WorkloadEntry", inputs["entry"], specs.entry(self._args, inputs), annotations, **options
                 )
-            ),
-            opts=self._options(),
-        )
+            ]
+        if self._args.get("group"):
+            return []
+        return [self._object("group", "WorkloadGroup", self._name, specs.group(self._args, inputs), depends_on=[drain])]
 
-    def _entry(self, drain: pulumi.Resource) -> pulumi.Resource:
-        """The registration. It gets no traffic before the application's first good probe."""
+    def _object(
+        self,
+        suffix: str,
+        kind: str,
+        name: pulumi.Input[str],
+        spec: pulumi.Input[Mapping[str, Any]],
+        annotations: Mapping[str, str] | None = None,
+        api_version: str = objects.API_VERSION,
+        **options: Any,  # noqa: ANN401 the SDK's own options
+    ) -> pulumi.Resource:
+        """An object of Istio's in the mesh's namespace. What the API server would refuse is refused before."""
+        metadata = {
+            "name": name,
+            "namespace": self._namespace,
+            "annotations": {**(annotations or {}), **_DELETE_AT_ONCE},
+        }
+        whole = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+        self._checks.append(derived(self._judge, whole))
         return k8s.apiextensions.CustomResource(
-            f"{self._name}-entry",
-            api_version=objects.API_VERSION,
-            kind="WorkloadEntry",
-            metadata={
-                "name": self._inputs["entry"],
-                "namespace": self._namespace(),
-                "annotations": {**objects.entry_annotations(self._args.get("ports") or []), **_DELETE_AT_ONCE},
-            },
-            spec=entry_spec(self._args, self._inputs),
-            opts=self._options(depends_on=[drain], replace_with=[self._vm]),
+            f"{self._name}-{suffix}",
+            api_version=api_version,
+            kind=kind,
+            metadata=metadata,
+            spec=spec,
+            opts=self._options(**options),
         )
 
-    def _join(self, before: Sequence[pulumi.Resource]) -> remote.Command:
+    def _judge(self, whole: Mapping[str, Any]) -> None:
+        with reported(self._label):
+            for warning in check_object(whole):
+                pulumi.log.warn(f"{self._label}: {whole['kind']}: {warning}", resource=self)
+
+    def _join(self, before: Sequence[pulumi.Resource], seen: pulumi.Resource) -> remote.Command:
         """The session that puts the machine into the mesh. What a preview prints is in `triggers`, one flat map of
         strings; what comes on standard input holds the token, fresh at each `up`, and is left out of the diff."""
-        settings = settled(join_settings(), self._inputs)
-        variables = settled(cluster_env_settings(), self._inputs)
-        token = at_up.token(self._args, self._inputs, before)
+        settings = settled(asked_for(join_settings(), self._inputs, OPTIONAL), self._inputs)
+        variables = settled(asked_for(cluster_env_settings(), self._inputs), self._inputs)
+        token = at_up.token(self._label, self._args, self._inputs, seen, before)
         return remote.Command(
             f"{self._name}-join",
             connection=connection(self._args["ssh"]),
             create=command("join", "join"),
             update=_PRINT_STATUS,
-            stdin=join_input(self._label, self._args, self._inputs, settings, variables, token, self._run),
+            stdin=join_input(self._label, self._inputs, settings, variables, token, self._checks, self._run),
             triggers=[{**settings, **variables}],
             add_previous_output_in_env=False,
             logging=remote.Logging.NONE,
@@ -212,14 +244,17 @@ class MeshVm(pulumi.ComponentResource):
         """
         if not self._args.get("ports"):
             return
-        unhealthy = at_up.unhealthy(self._label, self._args, self._inputs, join.stdout)
-        failed = pulumi.Output.all(join.stdout, unhealthy).apply(lambda known: self._failed(*known))
-        preview = pulumi.runtime.is_dry_run()
+        told: pulumi.Input[str] = ""
+        failed: pulumi.Input[str] = ""
+        if not pulumi.runtime.is_dry_run():
+            unhealthy = at_up.unhealthy(self._label, self._args, self._inputs, join.stdout)
+            told = detached(unhealthy)
+            failed = detached(pulumi.Output.all(join.stdout, unhealthy).apply(lambda known: self._failed(*known)))
         local.Command(
             f"{self._name}-gate",
             create=_GATE,
-            environment={"MESHVM_UNHEALTHY": "" if preview else detached(unhealthy)},
-            triggers=[{"machine": self._machine, "unhealthy": "" if preview else detached(failed)}],
+            environment={"MESHVM_UNHEALTHY": told},
+            triggers=[{"machine": self._machine, "unhealthy": failed}],
             add_previous_output_in_env=False,
             opts=self._options(depends_on=[join], ignore_changes=["environment"], delete_before_replace=True),
         )
@@ -231,9 +266,6 @@ class MeshVm(pulumi.ComponentResource):
         if unhealthy:
             pulumi.log.warn(unhealthy, resource=self)
         return ""
-
-    def _namespace(self) -> pulumi.Output[str]:
-        return self._inputs["mesh"].apply(lambda mesh: str(mesh["namespace"]))
 
 
 def _check(args: MeshVmArgs, opts: pulumi.ResourceOptions | None) -> None:

@@ -15,6 +15,7 @@ SHA256: Final = "0123456789abcdef" * 4
 ENDPOINT: Final[Mapping[str, str]] = {
     "version": "1",
     "address": "192.0.2.10",
+    "addresses": "192.0.2.10",
     "addressKind": "ip",
     "istiodPort": "15012",
     "networkPort": "15443",
@@ -35,7 +36,9 @@ MESH: Final[Mapping[str, str]] = {
     "proxyVersion": "1.30.3",
     "rootCertificate": ROOT_CERTIFICATE,
     "defaultConfig": "{}",
+    "groups": "{}",
     "gatewayAddress": "192.0.2.10",
+    "gatewayAddresses": "192.0.2.10",
     "gatewayAddressKind": "ip",
     "gatewayPort": "15012",
     "gatewayNetworkPort": "15443",

@@ -1,5 +1,6 @@
 """Is the graph of one VM the one of the design, in a preview as at an `up`?"""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_triggers_are_one_flat_map_of_strings(preview: bool) -> None:
 def test_an_unknown_machine_hides_only_what_is_made_of_it() -> None:
     (triggers,) = graph(preview=True)["ratings-join"].inputs["triggers"]
     hidden = {name for name, value in triggers.items() if value is UNKNOWN}
-    assert hidden == {"machine", "ISTIO_SVC_IP", "ISTIO_META_WORKLOAD_ENTRY"}
+    assert hidden == {"machine", "instanceAddress", "ISTIO_SVC_IP", "ISTIO_META_WORKLOAD_ENTRY"}
     entry = graph(preview=True)["ratings-entry"].inputs
     assert {name for name, value in entry["spec"].items() if value is UNKNOWN} == {"address"}
     assert {name for name, value in entry["metadata"].items() if value is UNKNOWN} == {"name"}
@@ -161,7 +162,7 @@ def test_an_unknown_machine_hides_only_what_is_made_of_it() -> None:
 def test_an_unknown_address_hides_only_what_is_made_of_it() -> None:
     (triggers,) = graph(preview=True, machine_id="i-literal")["ratings-join"].inputs["triggers"]
     hidden = {name for name, value in triggers.items() if value is UNKNOWN}
-    assert hidden == {"ISTIO_SVC_IP", "ISTIO_META_WORKLOAD_ENTRY"}
+    assert hidden == {"instanceAddress", "ISTIO_SVC_IP", "ISTIO_META_WORKLOAD_ENTRY"}
 
 
 def test_no_secret_is_in_a_trigger_or_in_an_output(preview: bool) -> None:
@@ -201,8 +202,8 @@ def test_an_up_mints_one_token_for_each_vm() -> None:
     answers = FakeCluster()
 
     def two() -> None:
-        for name in ("one", "other"):
-            meshvm.MeshVm(name, vm_args(machine_id=name))
+        for name, address in (("one", "10.0.0.7"), ("other", "10.0.0.8")):
+            meshvm.MeshVm(name, vm_args(machine_id=name, address=address))
 
     record(two, cluster_answers=answers)
     assert answers.tokens == 2
@@ -244,6 +245,76 @@ def test_every_name_begins_with_the_components(preview: bool) -> None:
     assert all(name.startswith("ratings-") for name in children(graph(preview=preview)))
 
 
+def test_with_a_group_of_its_own_istiod_makes_the_entry(preview: bool) -> None:
+    recording = graph(preview=preview, registration="AUTO", annotations={"owner": "shop"}, locality="eu/one")
+    assert children(recording) == (CHILDREN - {"ratings-entry"}) | {"ratings-group"}
+    group = recording["ratings-group"]
+    assert group.type == "kubernetes:networking.istio.io/v1:WorkloadGroup"
+    assert group.inputs["metadata"]["name"] == "ratings"
+    assert group.inputs["spec"] == {
+        "metadata": {
+            "labels": {"app": "ratings", "version": "v3", "meshvm": "ratings", "istio-locality": "eu.one"},
+            "annotations": {"owner": "shop"},
+        },
+        "template": {"serviceAccount": "bookinfo-ratings", "ports": {"http": 9080}, "locality": "eu/one"},
+        "probe": {"tcpSocket": {"host": "127.0.0.1", "port": 9080}},
+    }
+    assert group.depends_on == {"ratings-drain"}
+    assert recording["ratings-join"].depends_on == {"vm", "ratings-group", "ratings-sidecar"}
+    assert group.options["replace_with"] == [], "the group is the same for the machine that comes after"
+    (triggers,) = recording["ratings-join"].inputs["triggers"]
+    assert triggers["ISTIO_META_AUTO_REGISTER_GROUP"] == "ratings"
+    assert "ISTIO_META_WORKLOAD_ENTRY" not in triggers
+    entry = UNKNOWN if preview else "ratings-10.0.0.7"
+    assert recording.outputs["ratings"]["entry_name"] == entry
+
+
+def test_a_shared_group_is_nobodys_own(preview: bool) -> None:
+    """Made by MeshExpansion or somebody else; a machine says of itself what its neighbours need not share."""
+    recording = graph(preview=preview, registration="AUTO", group="fleet", locality="eu/one/a")
+    assert children(recording) == CHILDREN - {"ratings-entry"}
+    assert recording["ratings-join"].depends_on == {"vm", "ratings-drain", "ratings-sidecar"}
+    (triggers,) = recording["ratings-join"].inputs["triggers"]
+    assert triggers["ISTIO_META_AUTO_REGISTER_GROUP"] == triggers["ISTIO_META_WORKLOAD_NAME"] == "fleet"
+    assert '"istio-locality":"eu.one.a"' in triggers["ISTIO_METAJSON_LABELS"]
+    assert '"meshvm":"ratings"' in triggers["ISTIO_METAJSON_LABELS"]
+
+
+def test_each_machines_own_sidecar_selects_it_alone(preview: bool) -> None:
+    for registration in ("ENTRY", "AUTO"):
+        spec = graph(preview=preview, registration=registration)["ratings-sidecar"].inputs["spec"]
+        assert spec["workloadSelector"] == {"labels": {"meshvm": "ratings"}}
+
+
+def test_without_rules_the_sidecar_is_told_where_to_listen() -> None:
+    recording = graph(preview=False, capture={"mode": "NONE"}, instance_address="10.0.0.9", address="203.0.113.7")
+    (inbound,) = recording["ratings-sidecar"].inputs["spec"]["ingress"]
+    assert (inbound["bind"], inbound["defaultEndpoint"]) == ("10.0.0.9", "127.0.0.1:9080")
+
+
+def test_an_access_log_is_the_machines_own_telemetry(preview: bool) -> None:
+    recording = graph(preview=preview, access_log={"filter": "response.code >= 400"})
+    telemetry = recording["ratings-access-log"]
+    assert telemetry.type == "kubernetes:telemetry.istio.io/v1:Telemetry"
+    assert telemetry.inputs["spec"]["selector"] == {"matchLabels": {"meshvm": "ratings"}}
+
+
+@pytest.mark.parametrize("kind", ["GCE", "FILES"])
+def test_another_identity_needs_no_token(kind: str) -> None:
+    answers = FakeCluster()
+    identity = {"kind": kind, **({"certificate": "/c.pem", "private_key": "/k.pem"} if kind == "FILES" else {})}
+    stdin = graph(preview=False, answers=answers, identity=identity)["ratings-join"].inputs["stdin"]
+    assert answers.tokens == 0
+    assert "MESHVM_TOKEN=''\n" in stdin
+    assert "MESHVM_TOKEN_ERROR=''\n" in stdin
+
+
+def test_an_annotation_overrides_the_meshs_proxy_config(preview: bool) -> None:
+    annotations = {"proxy.istio.io/config": "concurrency: 4\nproxyMetadata: {A: b}"}
+    (triggers,) = graph(preview=preview, annotations=annotations)["ratings-join"].inputs["triggers"]
+    assert json.loads(triggers["defaultConfig"]) == {"concurrency": 4, "proxyMetadata": {"A": "b"}}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -251,8 +322,12 @@ def test_every_name_begins_with_the_components(preview: bool) -> None:
         {"ports": None},
         {"machine_id": "i-literal", "address": "10.0.0.7"},
         {"aws": {"security_group_id": "sg-1", "peer_cidrs": ["10.0.0.0/16"], "ssh_from": ["192.0.2.0/24"]}},
+        {"registration": "AUTO"},
+        {"registration": "AUTO", "group": "fleet"},
+        {"capture": {"mode": "NONE"}, "access_log": {}},
+        {"identity": {"kind": "GCE"}},
     ],
-    ids=["whole", "no ports", "literal", "aws"],
+    ids=["whole", "no ports", "literal", "aws", "own group", "shared group", "without rules", "identity"],
 )
 def test_a_preview_registers_what_an_up_registers(changes: Mapping[str, Any]) -> None:
     """Nothing is registered in an apply."""

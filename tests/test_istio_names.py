@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshvm.istio.names import called_hosts, canonical_name, canonical_revision, entry_name, spiffe_id
+from meshvm.istio.names import (
+    ENTRY_NAME_LIMIT,
+    called_hosts,
+    canonical_name,
+    canonical_revision,
+    entry_name,
+    registered_name,
+    spiffe_id,
+)
 
 WORD = st.from_regex(r"[a-z][a-z0-9-]{0,30}[a-z0-9]", fullmatch=True)
 
@@ -81,3 +89,21 @@ def test_the_first_label_that_is_present_is_the_canonical_revision(labels: dict[
 )
 def test_a_called_host_is_read_as_istio_reads_it(host: str, expected: list[str]) -> None:
     assert called_hosts(host, "shop") == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "address", "network", "expected"),
+    [
+        ("ratings", "10.0.0.7", "", "ratings-10.0.0.7"),
+        ("ratings", "10.0.0.7", "vm-net", "ratings-10.0.0.7-vm-net"),
+        ("ratings", "fd00::7", "", "ratings-fd00--7"),
+        ("r" * 253, "10.0.0.7", "vm-net", "r" * 237 + "-10.0.0.7-vm-net"),
+    ],
+)
+def test_a_registered_entry_has_the_name_that_istiod_gives_it(
+    group: str, address: str, network: str, expected: str
+) -> None:
+    """Of one that is too long the end stays."""
+    name = registered_name(group, address, network)
+    assert name == expected
+    assert len(name) <= ENTRY_NAME_LIMIT

@@ -145,7 +145,7 @@ def test_a_machine_that_is_not_known_yet_hides_only_what_is_made_of_it(
     construct(plugin, monitor, inputs(machineId=machine, address=machine), machineId=MACHINE, address=MACHINE)
     (triggers,) = monitor.inputs("ratings-join")["triggers"]
     hidden = {name for name, value in triggers.items() if not isinstance(value, str) or value == UNKNOWN}
-    assert hidden == {"machine", "ISTIO_SVC_IP", "ISTIO_META_WORKLOAD_ENTRY"}
+    assert hidden == {"machine", "instanceAddress", "ISTIO_SVC_IP", "ISTIO_META_WORKLOAD_ENTRY"}
 
 
 def test_the_machine_is_found_from_its_id(plugin: provider_pb2_grpc.ResourceProviderStub, monitor: Monitor) -> None:

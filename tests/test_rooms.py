@@ -7,8 +7,9 @@ import pytest
 from tests.imports import CHECKOUT, imports, sources
 
 COMPONENTS = {"expansion", "gateway", "vm", "group", "service"}
-# What the components share: what goes into Pulumi and comes out of it, what waits for an `up`, how SSH is asked for.
-SHARED = {"inputs", "outputs", "at_up", "connection"}
+# What the components share: what goes into Pulumi and comes out of it, what waits for an `up`, what stands beside a
+# machine, how SSH is asked for.
+SHARED = {"inputs", "specs", "neighbours", "outputs", "at_up", "connection"}
 
 # Top first. `__init__` is the door: it names what is public.
 FLOORS = (
@@ -25,14 +26,18 @@ NEIGHBOURS = {
     **dict.fromkeys(COMPONENTS, SHARED),
     "inputs": {"outputs"},
     "at_up": {"inputs", "outputs"},
+    "specs": {"inputs", "outputs"},
+    "neighbours": {"inputs", "outputs"},
     "connection": {"outputs"},
     "group": {*SHARED, "vm"},
+    "cluster": {"istio"},
     "lint": {"args", "istio"},
     "istio": {"args"},
     "firewall": {"args"},
     "facts": {"errors"},
 }
-KNOWS_PULUMI = {"__init__", *COMPONENTS, *SHARED, "args", "firewall.aws", "firewall.gcp", "testing"}
+_ARGS = {"args.machine", "args.mesh", "args.workload"}
+KNOWS_PULUMI = {"__init__", *COMPONENTS, *SHARED, *_ARGS, "firewall.aws", "firewall.gcp", "testing"}
 
 MODULES = [pytest.param(source, id=str(source.relative_to(CHECKOUT))) for source in sources("meshvm")]
 # Apart from the floors: users' tests import it, nothing of the library does.

@@ -23,15 +23,22 @@ def entry_name(name: str, machine_id: str, address: str) -> str:
     return f"{clean[: ENTRY_NAME_LIMIT - 11].rstrip('-')}-{digest}"
 
 
+def registered_name(group: str, address: str, network: str) -> str:
+    """Name that istiod gives to the WorkloadEntry of a machine that connects for a group
+    (istio: pilot/pkg/autoregistration): of one that is too long, the end."""
+    parts = [group, address.replace(":", "-"), *([network] if network else [])]
+    return "-".join(parts)[-ENTRY_NAME_LIMIT:]
+
+
 def spiffe_id(trust_domain: str, namespace: str, service_account: str) -> str:
     """The identity in the certificate of a workload (istio: pkg/spiffe)."""
     return f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}"
 
 
-def canonical_name(labels: Mapping[str, str], name: str) -> str:
+def canonical_name(labels: Mapping[str, str], workload: str) -> str:
     """Canonical service: the first of three labels that is present, even when it is empty, else the workload's name
     (istio: pkg/kube/labels)."""
-    return next((labels[key] for key in _CANONICAL_NAME_LABELS if key in labels), name)
+    return next((labels[key] for key in _CANONICAL_NAME_LABELS if key in labels), workload)
 
 
 def canonical_revision(labels: Mapping[str, str]) -> str:

@@ -24,7 +24,8 @@ _UNIT = "[Service]\nExecStart=/usr/bin/perl /opt/ratings.pl\n[Install]\nWantedBy
 class World:
     """One test's part of the lab.
 
-    `args` holds arguments of MeshVm that the test changes; `silent` starts machines whose application does not answer.
+    `args` holds arguments of MeshVm that the test changes, `mesh_args` those of MeshExpansion; `silent` starts machines
+    whose application does not answer.
     """
 
     def __init__(self, lab: Lab, test: str, folder: Path) -> None:
@@ -36,6 +37,7 @@ class World:
         self.login = make_key(folder / "login")
         self.host_key = make_key(folder / "host-key")
         self.args: dict[str, Any] = {}
+        self.mesh_args: dict[str, Any] = {}
         self.machines: list[str] = []
         self.stack = Stack(lab.folder, self.name, lambda: None, config={"aws:region": "eu-central-1"}, env=lab.env)
 
@@ -114,16 +116,14 @@ class World:
             },
             on,
         )
-        expansion = meshvm.MeshExpansion(
-            "mesh",
-            {
-                "namespace": self.name,
-                "gateway": gateway.endpoint,
-                "service_accounts": ["ratings"],
-                "kubeconfig": kubeconfig,
-            },
-            on,
-        )
+        args = {
+            "namespace": self.name,
+            "gateway": gateway.endpoint,
+            "service_accounts": ["ratings"],
+            "kubeconfig": kubeconfig,
+            **self.mesh_args,
+        }
+        expansion = meshvm.MeshExpansion("mesh", cast("meshvm.MeshExpansionArgs", args), on)
         return expansion, on
 
     def existing(self, machine: dict[str, Any]) -> Callable[[], None]:

@@ -1,103 +1,12 @@
-"""Everything that a user types: the arguments and enums of the components, and what each of them means.
-
-The text after each attribute is the reference in every language: Pulumi reads it into the schema. Strings may be
-Outputs; enums, numbers and lists are plain (a component called from YAML gets an Output as an Output, and a list
-or a number that is one cannot be read before it is known).
-"""
+"""One machine: how it is reached, who it is, what is installed on it, and all that makes it a workload."""
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
-
-class Flavor(StrEnum):
-    """Which control plane runs the mesh."""
-
-    ISTIO = "ISTIO"
-    """Istio as its own tools install it."""
-
-
-class GatewayMode(StrEnum):
-    """Where the gateway comes from by which VMs reach istiod."""
-
-    EXISTING = "EXISTING"
-    """It is there already: a Service, a host name or an address."""
-
-
-class Protocol(StrEnum):
-    """Protocol of a port, by Istio's names. Declare it: what Istio has to guess it treats as opaque TCP."""
-
-    HTTP = "HTTP"
-    HTTP2 = "HTTP2"
-    GRPC = "GRPC"
-    HTTPS = "HTTPS"
-    TLS = "TLS"
-    TCP = "TCP"
-
-
-class Runtime(StrEnum):
-    """How the sidecar runs on the machine."""
-
-    SYSTEMD = "SYSTEMD"
-    """Istio's own package (deb or rpm) with its systemd unit."""
-
-
-class Platform(StrEnum):
-    """Where the machine stands. The agent asks the metadata servers of three clouds, for two seconds at each start,
-    when nobody tells it."""
-
-    AWS = "aws"
-    GCP = "gcp"
-    AZURE = "azure"
-    NONE = "none"
-
-
-class VmGatewayArgs(TypedDict):
-    """Arguments of VmGateway. Give one of `service`, `host` and `address`."""
-
-    mode: GatewayMode
-    """Where the gateway comes from."""
-    service: NotRequired[pulumi.Input[str]]
-    """The gateway's Service as `namespace/name`, for example `istio-system/istio-eastwestgateway`. Its address is read
-    from the load balancer's status (an IP address before a host name), and its ports must include 15012."""
-    host: NotRequired[pulumi.Input[str]]
-    """Host name of the gateway, when no Service is to be read."""
-    address: NotRequired[pulumi.Input[str]]
-    """IP address of the gateway, when no Service is to be read."""
-    kubeconfig: NotRequired[pulumi.Input[str]]
-    """Credentials for reading the Service: a path or the content of a kubeconfig file; make the content a secret.
-    Default: the ambient ones (`KUBECONFIG`, `~/.kube/config`, the pod's own account)."""
-    context: NotRequired[pulumi.Input[str]]
-    """Context of the kubeconfig. Default: its current one."""
-
-
-class MeshExpansionArgs(TypedDict):
-    """Arguments of MeshExpansion."""
-
-    namespace: pulumi.Input[str]
-    """Namespace of the workloads. It must exist."""
-    gateway: pulumi.Input[Mapping[str, Any]]
-    """The gateway by which VMs reach istiod: the output `endpoint` of a VmGateway."""
-    flavor: NotRequired[Flavor]
-    """Which control plane runs the mesh. Default: `ISTIO`."""
-    service_accounts: NotRequired[Sequence[str]]
-    """Service accounts to create in `namespace`, one for each kind of workload. Leave out those that exist: an
-    existing one is not adopted but refused."""
-    network: NotRequired[str]
-    """Network of the cluster's pods, when the VMs are in another one: becomes the label
-    `topology.istio.io/network` of istiod's namespace. Default: none, all is one network."""
-    istio_namespace: NotRequired[str]
-    """Namespace of istiod. Default: `istio-system`."""
-    revision: NotRequired[str]
-    """Revision of istiod that the VMs connect to. Default: the one without a name."""
-    kubeconfig: NotRequired[pulumi.Input[str]]
-    """Credentials for reading the mesh's facts: a path or the content of a kubeconfig file; make the content a secret.
-    Default: the ambient ones. Needs `get` on the ConfigMaps `istio`, `istio-sidecar-injector` and
-    `istio-ca-root-cert` and on the Deployment `istiod`."""
-    context: NotRequired[pulumi.Input[str]]
-    """Context of the kubeconfig. Default: its current one."""
+from meshvm.args.enums import IdentityKind, OutboundPolicy, Platform, Registration, Runtime
+from meshvm.args.workload import AccessLogArgs, CallArgs, CaptureArgs, ListenerArgs, PortArgs, ProbeArgs
 
 
 class SshBastionArgs(TypedDict):
@@ -152,78 +61,15 @@ class SshArgs(TypedDict):
     answered at all takes 15 s. Default: 70, which is five minutes for a machine that refuses while it boots."""
 
 
-class PortArgs(TypedDict):
-    """A port that the application on the machine listens on."""
+class IdentityArgs(TypedDict):
+    """How the machine proves to istiod who it is."""
 
-    name: str
-    """Name of the port, as in a Kubernetes Service."""
-    number: int
-    """Port number on the machine, 1 to 65535."""
-    protocol: Protocol
-    """Its protocol."""
-
-
-class HttpProbeArgs(TypedDict):
-    """Ask by HTTP; 200 to 399 is healthy."""
-
-    port: int
-    """Port to ask."""
-    host: NotRequired[str]
-    """Address to ask. Default: the machine's `address`."""
-    path: NotRequired[str]
-    """Path. Default: `/`."""
-    scheme: NotRequired[str]
-    """`HTTP` or `HTTPS`. Default: `HTTP`."""
-    headers: NotRequired[Mapping[str, str]]
-    """Request headers. Default: none."""
-
-
-class TcpProbeArgs(TypedDict):
-    """Healthy when a connection is accepted."""
-
-    port: int
-    """Port to connect to."""
-    host: NotRequired[str]
-    """Address to connect to. Default: `127.0.0.1`; name another one when the application does not listen there. Not the
-    machine's own `address`: there it is the sidecar that accepts."""
-
-
-class ExecProbeArgs(TypedDict):
-    """Healthy when a command on the machine succeeds; it runs as the proxy's user."""
-
-    command: Sequence[str]
-    """Program and arguments; no shell."""
-
-
-class ProbeArgs(TypedDict):
-    """How the sidecar asks whether the application is healthy: one of `http`, `tcp` and `exec`. The machine gets
-    traffic after the first good answer and loses it with a bad one."""
-
-    http: NotRequired[HttpProbeArgs]
-    """Ask by HTTP."""
-    tcp: NotRequired[TcpProbeArgs]
-    """Ask by a TCP connection."""
-    exec: NotRequired[ExecProbeArgs]
-    """Ask by a command on the machine."""
-    initial_delay_seconds: NotRequired[int]
-    """Seconds before the first question. Default: 0."""
-    timeout_seconds: NotRequired[int]
-    """Seconds to wait for an answer. Default: 1."""
-    period_seconds: NotRequired[int]
-    """Seconds between two questions. Default: 10; a machine comes into rotation with the first good one."""
-    success_threshold: NotRequired[int]
-    """Good answers in a row until it is healthy. Default: 1."""
-    failure_threshold: NotRequired[int]
-    """Bad answers in a row until it is unhealthy. Default: 1."""
-
-
-class CallArgs(TypedDict):
-    """A service that the application calls."""
-
-    host: str
-    """Its name: `details.bookinfo`, `details.bookinfo.svc.cluster.local`, or an external host name."""
-    port: int
-    """Its port."""
+    kind: IdentityKind
+    """By what."""
+    certificate: NotRequired[str]
+    """With `FILES`: absolute path on the machine of the certificate chain, PEM, with the SPIFFE id in it."""
+    private_key: NotRequired[str]
+    """With `FILES`: absolute path on the machine of the private key, PEM, readable by the user `istio-proxy`."""
 
 
 class ProxyArgs(TypedDict):
@@ -266,21 +112,47 @@ class MeshVmArgs(TypedDict):
     (`instance.id`): then off-boarding is left out when the instance goes in the same run, and the registration is
     replaced together with it. A literal has no owner: the machine stays, and is off-boarded."""
     address: pulumi.Input[str]
-    """Address by which the mesh reaches the machine: an IP address, and one that the machine itself has."""
+    """Address by which the mesh reaches the machine: an IP address, and one that the machine itself has, unless
+    `instance_address` is given. In one network with the pods it is the private one."""
+    instance_address: NotRequired[pulumi.Input[str]]
+    """The machine's own address, when `address` is one that a NAT before the machine translates: `address` is the
+    public one then, and this the private one. Default: `address`."""
+    dual_stack: NotRequired[bool]
+    """True: the machine has IPv4 and IPv6 and the mesh is dual stack. Default: false."""
     ssh: SshArgs
     """How to reach the machine."""
     service_account: pulumi.Input[str]
     """Service account in the mesh's namespace that the machine runs as."""
     proxy: ProxyArgs
     """The sidecar to install."""
+    registration: NotRequired[Registration]
+    """Who makes the WorkloadEntry. Default: `ENTRY`."""
+    group: NotRequired[pulumi.Input[str]]
+    """With `AUTO`: name of a WorkloadGroup that exists, such as one of MeshExpansion's `groups`. Default: the machine's
+    own, which is made, with the component's name."""
+    identity: NotRequired[IdentityArgs]
+    """How the machine proves who it is. Default: by a token."""
     labels: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Labels of the workload, which Services select by. `app` and `version` name it in telemetry. Default: none."""
+    annotations: NotRequired[Mapping[str, str]]
+    """Annotations of the workload; `proxy.istio.io/config` overrides the mesh's default proxy config. Default: none."""
     ports: NotRequired[Sequence[PortArgs]]
     """Ports that the application listens on. Default: none: the machine only calls, and is never in rotation."""
     probe: NotRequired[ProbeArgs]
     """How to ask whether the application is healthy. Default: TCP on the first port."""
     calls: NotRequired[Sequence[CallArgs]]
     """Services that the application calls; it sees these alone. Default: it sees all services of its namespace."""
+    egress_hosts: NotRequired[Sequence[str]]
+    """Further hosts that the sidecar knows, as `namespace/name` in a Sidecar: `./*`, `*/api.example.com`. Default: none
+    beside `calls`."""
+    outbound: NotRequired[OutboundPolicy]
+    """What happens to traffic to hosts that the sidecar does not know. Default: the mesh's policy."""
+    capture: NotRequired[CaptureArgs]
+    """What of the machine's traffic goes through the sidecar. Default: all of it, by iptables, DNS included."""
+    listeners: NotRequired[Sequence[ListenerArgs]]
+    """Further inbound listeners of the sidecar. Default: none."""
+    access_log: NotRequired[AccessLogArgs]
+    """Log each request. Default: as the mesh does."""
     network: NotRequired[pulumi.Input[str]]
     """Network of the machine, when it is not the pods'. Default: none, all is one network."""
     locality: NotRequired[pulumi.Input[str]]
@@ -300,7 +172,7 @@ class MeshVmArgs(TypedDict):
     kubeconfig: NotRequired[pulumi.Input[str]]
     """Credentials for the token and for seeing the machine healthy: a path or the content of a kubeconfig file; make
     the content a secret. Default: the ambient ones. Needs `create` on the account's `token` and `get` on
-    WorkloadEntries."""
+    WorkloadEntries and Sidecars, which `token_subjects` of MeshExpansion gives."""
     context: NotRequired[pulumi.Input[str]]
     """Context of the kubeconfig. Default: its current one."""
     aws: NotRequired[AwsArgs]
