@@ -5,6 +5,7 @@ a connection cut in the middle runs nothing. Values are shell variables and neve
 environment shows them.
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -13,8 +14,23 @@ from typing import Final
 from meshvm.bootstrap.quote import quote
 
 _SCRIPTS: Final = {
-    "host": ("say.sh", "state.sh", "preflight.sh", "offboard.sh", "host.sh"),
-    "join": ("say.sh", "state.sh", "package.sh", "settings.sh", "verify.sh", "join.sh"),
+    "host": ("say.sh", "state.sh", "rules.sh", "places.sh", "preflight.sh", "offboard.sh", "host.sh"),
+    "join": (
+        "say.sh",
+        "state.sh",
+        "rules.sh",
+        "resolve.sh",
+        "package.sh",
+        "look.sh",
+        "identity.sh",
+        "settings.sh",
+        "verify.sh",
+        "places.sh",
+        "around.sh",
+        "join.sh",
+    ),
+    # What the machine runs by itself every few minutes, when the gateway has a host name.
+    "gateway": ("say.sh", "state.sh", "resolve.sh", "gateway.sh"),
 }
 # How long an action may take on the machine, in seconds. A lost SSH connection is not noticed by the provider, so the
 # machine ends what takes too long.
@@ -38,11 +54,13 @@ def bundle(script: str, values: Mapping[str, str]) -> str:
     return f'{{\n{assignments}{program(script)}main "$@"; exit $?\n}}\n'
 
 
+@functools.cache
 def program(script: str) -> str:
     """The text of a script, all its parts in order."""
     return "".join((files("meshvm.bootstrap") / part).read_text() for part in _SCRIPTS[script])
 
 
-def digest(script: str) -> str:
-    """Short digest of a script's text: another script means that the machine is to be joined again."""
-    return hashlib.sha256(program(script).encode()).hexdigest()[:12]
+@functools.cache
+def digest(*scripts: str) -> str:
+    """Short digest of the scripts' text: another script means that the machine is to be joined again."""
+    return hashlib.sha256("".join(program(script) for script in scripts).encode()).hexdigest()[:12]

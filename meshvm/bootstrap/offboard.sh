@@ -15,6 +15,7 @@ offboard() {
 	fi
 	remove_rules
 	ours package && remove_package
+	remove_around
 	remove_files
 	hosts_block ""
 	tracking -D
@@ -22,34 +23,8 @@ offboard() {
 	ours user && getent group istio-proxy >/dev/null && groupdel istio-proxy
 	systemctl daemon-reload
 	systemctl reset-failed istio 2>/dev/null
-	rm -rf "$STATE" /run/meshvm.lock
+	rm -rf "$STATE" "$LOCK"
 	return 0
-}
-
-# The agent cleans one variant of iptables, and not always the one that it had put the rules into: what it leaves in
-# either is taken out here. The old variant is looked at only where its tables are in the kernel, because looking puts
-# them there.
-remove_rules() {
-	for family in iptables ip6tables; do
-		for variant in nft legacy; do
-			tool=$family-$variant
-			command -v "$tool-save" >/dev/null || continue
-			[ "$variant" = nft ] || [ -s "/proc/net/$(echo $family | sed 's/tables/_tables/')_names" ] || continue
-			for table in nat mangle raw; do remove_chains "$tool" "$table"; done
-		done
-	done
-}
-
-# remove_chains TOOL TABLE: the jumps into Istio's chains, then the chains. Istio's rules have no quoted words.
-remove_chains() {
-	saved=$("$1-save" -t "$2") || return 0
-	printf '%s\n' "$saved" | sed -n '/^-A [A-Z]* .*-j ISTIO_/s/^-A //p' | while read -r rule; do
-		# shellcheck disable=SC2086 # a rule is words
-		"$1" -w -t "$2" -D $rule
-	done
-	chains=$(printf '%s\n' "$saved" | sed -n 's/^:\(ISTIO_[A-Z_]*\) .*/\1/p')
-	for chain in $chains; do "$1" -w -t "$2" -F "$chain"; done
-	for chain in $chains; do "$1" -w -t "$2" -X "$chain"; done
 }
 
 # dpkg takes /usr/local/bin with it when nothing else is in there.
@@ -76,11 +51,18 @@ remove_files() {
 	ours state-dir && rm -rf /var/lib/istio
 	ours sudo-flag && rm -f /root/.sudo_as_admin_successful
 	ours log-dir && rm -rf /var/log/istio
-	if ours certificates; then
+	remove_certificates
+}
+
+# A certificate that the user gave is the user's, wherever it lies.
+remove_certificates() {
+	if ours certificates && ! grep -q '^/etc/certs/' "$STATE/given"; then
 		rm -rf /etc/certs
-	else
-		rm -f /etc/certs/key.pem /etc/certs/cert-chain.pem /etc/certs/root-cert.pem
-		attributes=$(cat "$STATE/before/certificates" 2>/dev/null)
-		[ -z "$attributes" ] || { chmod "${attributes% *}" /etc/certs && chown "${attributes#* }" /etc/certs; }
+		return
 	fi
+	for name in key.pem cert-chain.pem root-cert.pem; do
+		grep -qxF "/etc/certs/$name" "$STATE/given" || rm -f "/etc/certs/$name"
+	done
+	attributes=$(cat "$STATE/before/certificates" 2>/dev/null)
+	[ -z "$attributes" ] || { chmod "${attributes% *}" /etc/certs && chown "${attributes#* }" /etc/certs; }
 }

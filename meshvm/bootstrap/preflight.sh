@@ -15,7 +15,7 @@ preflight() {
 	*" rhel "* | *" fedora "* | *" centos "*) INSTALL="dnf install" NEEDED="rpm" ;;
 	*) fail "the system${family}is not supported; supported are Debian, Ubuntu and the Red Hat family" ;;
 	esac
-	for name in iptables ip sudo hostname sha256sum $NEEDED; do
+	for name in bash iptables ip ss sudo hostname sha256sum $NEEDED; do
 		command -v "$name" >/dev/null || fail "the command $name is missing; run: $INSTALL $(package_of "$name")"
 	done
 	for place in /etc /usr/local /var/lib; do
@@ -29,7 +29,7 @@ preflight() {
 
 package_of() {
 	case $1 in
-	ip) echo iproute2 ;;
+	ip | ss) [ "$NEEDED" = rpm ] && echo iproute || echo iproute2 ;;
 	sha256sum) echo coreutils ;;
 	*) echo "$1" ;;
 	esac

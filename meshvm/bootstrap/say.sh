@@ -10,6 +10,7 @@ export PATH LC_ALL
 
 STATE=/var/lib/meshvm
 LOG=$STATE/log
+LOCK=/run/meshvm.lock
 
 # fail SENTENCE: say it as the last word and end. File descriptor 3 is the user's.
 fail() {
@@ -36,7 +37,7 @@ begin() {
 	exec </dev/null >>"$LOG" 2>&1
 	trap 'fail "it took too long and was stopped; the log is $LOG on the machine; run the update again"' TERM
 	command -v flock >/dev/null || fail "the command flock is missing; install the package util-linux"
-	exec 9>/run/meshvm.lock
+	exec 9>"$LOCK"
 	flock -w 120 9 || fail "another run of meshvm holds the machine for two minutes; wait for it to end, then run the update again"
 	log "begin $ACTION"
 }

@@ -2,6 +2,8 @@
 # What meshvm remembers on the machine, all under $STATE: whose the machine is (mark), what it had before (before/),
 # and what a change replaced (previous/), so that each can be taken back.
 
+HOSTS=/etc/hosts
+
 # remember_absent NAME TEST...: once, note that the machine did not have this before us.
 remember_absent() {
 	name=$1
@@ -49,24 +51,18 @@ put_back() {
 	if [ -e "$slot" ]; then cp -p "$slot" "$1"; elif [ -e "$slot.none" ]; then rm -f "$1"; fi
 }
 
+# Our lines of /etc/hosts.
+our_hosts() {
+	sed -n '/^# meshvm begin$/,/^# meshvm end$/{ /^# meshvm /d; p; }' "$HOSTS"
+}
+
 # hosts_block LINES: our lines of /etc/hosts between two marks, everything else as it is; no lines, no block. The file
 # keeps its inode, because it may be a mount.
 hosts_block() {
-	sed '/^# meshvm begin$/,/^# meshvm end$/d' /etc/hosts >"$STATE/hosts"
+	sed '/^# meshvm begin$/,/^# meshvm end$/d' "$HOSTS" >"$STATE/hosts"
 	if [ -n "$1" ]; then
 		printf '# meshvm begin\n%s\n# meshvm end\n' "$1" >>"$STATE/hosts"
 	fi
-	cmp -s "$STATE/hosts" /etc/hosts || cat "$STATE/hosts" >/etc/hosts || fail "cannot write /etc/hosts"
+	cmp -s "$STATE/hosts" "$HOSTS" || cat "$STATE/hosts" >"$HOSTS" || fail "cannot write $HOSTS"
 	rm -f "$STATE/hosts"
-}
-
-# tracking -A|-C|-D: one rule that matches and does nothing, for both address families. A connection that is tracked
-# from its first packet lives through Istio's rules; one that is not is cut by them.
-tracking() {
-	done_one=1
-	for tool in iptables ip6tables; do
-		command -v $tool >/dev/null || continue
-		$tool -w "$1" INPUT -m conntrack --ctstate ESTABLISHED -m comment --comment meshvm && done_one=0
-	done
-	return $done_one
 }

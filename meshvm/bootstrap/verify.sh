@@ -3,7 +3,7 @@
 
 # Envoy is ready: it has its configuration from istiod and its listeners are up.
 wait_ready() {
-	(cd / && timeout "$MESHVM_READY_SECONDS" pilot-agent wait --url http://127.0.0.1:15021/healthz/ready \
+	(cd / && timeout "$MESHVM_READY_SECONDS" pilot-agent wait --url http://localhost:15021/healthz/ready \
 		--timeoutSeconds "$MESHVM_READY_SECONDS" --periodMillis 100)
 }
 
@@ -20,13 +20,19 @@ field() {
 # Why it did not get ready, from what the agent logged since its start. Its health checks are left out: they ask Envoy
 # and the application on the machine itself, where a refused connection says nothing. The lines hold no token.
 why_not_ready() {
+	systemctl is-active --quiet istio || {
+		echo "its start script ends with an error; see journalctl -u istio on the machine"
+		return
+	}
 	last=$(awk '/\tProxy role: / { text = "" }
 		!/\thealthcheck\t|Envoy proxy is NOT ready/ { text = text $0 "\n" }
 		END { printf "%s", text }' /var/log/istio/istio.log | tail -n 40)
 	case $last in
-	*"no such host"* | *"Temporary failure in name resolution"*) echo "the name $MESHVM_ISTIOD does not resolve on the machine; check /etc/hosts there" ;;
+	*"cannot bind '"*)
+		echo "$(printf '%s' "$last" | sed -n "s/.*\(cannot bind '[^']*': [A-Za-z ]*\).*/\1/p" | tail -n 1); another program listens there, or the port is too low for the sidecar's user" ;;
+	*"no such host"* | *"Temporary failure in name resolution"*) echo "the name $MESHVM_ISTIOD or $MESHVM_GATEWAY does not resolve on the machine; check /etc/hosts there" ;;
 	*"connection refused"* | *"i/o timeout"* | *"no route to host"* | *"network is unreachable"* | *"deadline exceeded"*)
-		echo "the gateway $MESHVM_GATEWAY does not answer on port $MESHVM_GATEWAY_PORT from the machine; check the firewall rules and that the gateway leads to istiod" ;;
+		echo "the gateway $(echo "$MESHVM_GATEWAY" | sed 's/ /, /g') does not answer on port $MESHVM_GATEWAY_PORT from the machine; check the firewall rules and that the gateway leads to istiod" ;;
 	*"certificate signed by unknown authority"* | *"bad certificate"*)
 		echo "istiod's certificate and this mesh's root certificate do not belong together; check that the gateway leads to this mesh" ;;
 	*[Uu]nauthenticated* | *"authentication failure"*)
@@ -63,4 +69,11 @@ verify_identity() {
 	spiffe=$(printf '%s' "$chain" | field uri)
 	expiry=$(printf '%s' "$chain" | field expiration_time)
 	[ "$spiffe" = "$MESHVM_SPIFFE_ID" ] || give_up "the machine has the identity ${spiffe:-(none)} and not $MESHVM_SPIFFE_ID; check service_account and mesh"
+}
+
+# The sidecar stands before the machine's name servers now: what they knew, it has to know as well.
+verify_names() {
+	[ -n "$KNOWN_NAME" ] || return 0
+	timeout 12 getent -s dns ahosts "$KNOWN_NAME" >/dev/null ||
+		give_up "the machine no longer resolves $KNOWN_NAME since the sidecar answers its DNS questions; check the name servers in its /etc/resolv.conf, or give capture.dns false"
 }

@@ -188,12 +188,13 @@ def test_a_sidecar_that_does_not_get_ready_says_what_it_waits_for(
     with monkeypatch.context() as shorter:
         shorter.setattr("meshvm.bootstrap.values.READY_SECONDS", 8)
         silent = f"the gateway {nobody} does not answer on port 15012 from the machine; check the firewall rules"
-        refused(world, with_mesh(world, given, gatewayAddress=nobody), "vm-join", "within 8 s", silent)
+        away = {"gatewayAddress": nobody, "gatewayAddresses": nobody}
+        refused(world, with_mesh(world, given, **away), "vm-join", "within 8 s", silent)
         refused(world, with_mesh(world, given, clusterId="other"), "vm-join", "check that the cluster id is the one")
         refused(
             world, with_mesh(world, given, rootCertificate=MeshCA.create().root), "vm-join", "do not belong together"
         )
-    away = {"gatewayAddress": "gateway.invalid", "gatewayAddressKind": "host"}
+    away = {"gatewayAddress": "gateway.invalid", "gatewayAddresses": "gateway.invalid", "gatewayAddressKind": "host"}
     refused(world, with_mesh(world, given, **away), "vm-join", "the gateway gateway.invalid does not resolve on the")
     assert machine.run("systemctl", "is-active", "istio", check=False).stdout.strip() != "active"
     joined(world, world.existing(given))
