@@ -15,6 +15,7 @@ from meshvm.istio.versions import check_version
 from meshvm.lint import expansion as lint
 from meshvm.lint.shape import check_shape, whole_numbers
 from meshvm.outputs import asked, checked, credentials, reported
+from meshvm.rules import Rules
 
 # istiod writes its root certificate into a namespace when it sees it, which may have been made a moment ago.
 _ROOT_CERTIFICATE_SECONDS = 20
@@ -56,7 +57,7 @@ class MeshExpansion(pulumi.ComponentResource):
         found = self._facts(given, made)
         made += [self._account(account, inside) for account in args.get("service_accounts") or []]
         made += [self._group(group, inside) for group in args.get("groups") or []]
-        made += [*self._access(inside), *self._network()]
+        made += [*self._access(inside), *self._network(), *self._shared_rules(found)]
 
         # The map comes from what it describes, so that a VM that takes it waits for the accounts and the label.
         ids = [one.id for one in made]
@@ -158,6 +159,14 @@ class MeshExpansion(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[role])),
         )
         return [role, binding]
+
+    def _shared_rules(self, mesh: pulumi.Output[dict[str, str]]) -> list[pulumi.CustomResource]:
+        """The firewall rules of machines that have a security group, a tag or a service account together."""
+        made: list[pulumi.CustomResource] = []
+        for shared in self._args.get("shared_rules") or []:
+            rules = Rules(self, self._label, f"{self._name}-{shared['name']}", shared, mesh)
+            made += [*rules.before_host, *rules.before_drain]
+        return made
 
     def _network(self) -> list[pulumi.CustomResource]:
         network = self._args.get("network")

@@ -42,7 +42,8 @@ def known_inputs(label: str, name: str, args: MeshVmArgs) -> Inputs:
     # Looked into once here: nothing that takes it does so again.
     mesh = derived(check_mesh, _looked_into(args["mesh"]))
     address, own_address = _addresses(label, args, given)
-    platform = args.get("platform") or (Platform.AWS if args.get("aws") else Platform.NONE)
+    clouds = [platform for platform in (Platform.AWS, Platform.GCP) if args.get(platform.value)]
+    platform = args.get("platform") or [*clouds, Platform.NONE][0]
     inputs = {
         "access_log": args.get("access_log"),
         "address": address,

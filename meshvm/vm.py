@@ -15,16 +15,16 @@ from meshvm.bootstrap.bundle import bundle, command
 from meshvm.bootstrap.values import OPTIONAL, join_settings
 from meshvm.connection import connection
 from meshvm.errors import ArgumentError
-from meshvm.firewall import ports as firewall
 from meshvm.inputs import join_input, known_inputs
 from meshvm.istio import objects
 from meshvm.istio.settings import asked_for, cluster_env_settings
-from meshvm.lint import rules
 from meshvm.lint import vm as lint
 from meshvm.lint.objects import check_object
+from meshvm.lint.rules import dns_label
 from meshvm.lint.shape import check_shape, whole_numbers
 from meshvm.neighbours import checks
 from meshvm.outputs import derived, detached, owner, reported, settled
+from meshvm.rules import Rules
 
 # A status is printed again by an update, because an update overwrites the Command's output.
 _PRINT_STATUS = '[ "$(id -u)" = 0 ] && exec cat /var/lib/meshvm/status; exec sudo -n cat /var/lib/meshvm/status'
@@ -49,7 +49,11 @@ class MeshVm(pulumi.ComponentResource):
     """What the last join verified on the machine: proxyVersion, spiffeId, certificateExpiry, ready, configuration
     (`received` from istiod), request (one request through the sidecar, or why none was made) and when."""
     flows: pulumi.Output[Sequence[str]]
-    """The flows that were opened for it, one sentence each."""
+    """The flows that it needs, one sentence each: its rules, or without `aws` and `gcp` what somebody else has to
+    open."""
+    flow_table: pulumi.Output[Sequence[Mapping[str, str]]]
+    """The same flows as maps of strings: name, at (where the rule stands), direction (seen from there), protocol, port,
+    peerKind, peer, why."""
 
     def __init__(self, name: str, args: MeshVmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Put one machine into the mesh.
@@ -62,7 +66,7 @@ class MeshVm(pulumi.ComponentResource):
         self._name, self._args, self._label = name, args, f'MeshVm "{name}"'
         with reported(self._label):
             # The Sidecar and the label that it selects by have the component's name.
-            rules.dns_label("name", name)
+            dns_label("name", name)
             _check(args, opts)
         super().__init__("meshvm:index:MeshVm", name, {}, opts)
         self._inputs = known_inputs(self._label, name, args)
@@ -74,9 +78,9 @@ class MeshVm(pulumi.ComponentResource):
         # The resource that the machine is, if the program made it.
         self._vm = owner(pulumi.Output.from_input(self._machine))
 
-        ssh_flows, mesh_flows = self._ssh_flows(), self._mesh_flows()
-        host = self._host(self._rules(ssh_flows))
-        drain = self._drain([host, *self._rules(mesh_flows)])
+        rules = Rules(self, self._label, name, args, self._inputs["mesh"], self._inputs["address"])
+        host = self._host(rules.before_host)
+        drain = self._drain([host, *rules.before_drain])
         sidecar = self._sidecar()
         registered = self._registered(drain)
         join = self._join([*(registered or [drain]), sidecar, *self._access_log()], sidecar)
@@ -85,49 +89,14 @@ class MeshVm(pulumi.ComponentResource):
         self.spiffe_id = pulumi.Output.from_input(self._inputs["spiffe"])
         self.entry_name = pulumi.Output.from_input(self._inputs["entry"])
         self.status = join.stdout.apply(_status)
-        flows: list[Any] = [flow.why for flow in (*ssh_flows, *mesh_flows)]
+        flows: list[Any] = [*rules.sentences]
         self.flows = pulumi.Output.from_input(flows)
-        outputs = {"spiffe_id": self.spiffe_id, "entry_name": self.entry_name}
+        self.flow_table = rules.table
+        outputs = {"spiffe_id": self.spiffe_id, "entry_name": self.entry_name, "flow_table": self.flow_table}
         self.register_outputs({**outputs, "status": self.status, "flows": self.flows})
 
     def _options(self, **options: Any) -> pulumi.ResourceOptions:  # noqa: ANN401 the SDK's own options
         return pulumi.ResourceOptions(parent=self, **options)
-
-    def _ssh_flows(self) -> list[firewall.Flow]:
-        aws = self._args.get("aws")
-        sources = (aws.get("ssh_from") if aws else None) or []
-        return firewall.ssh_flows(sources=sources, port=self._args["ssh"].get("port"))
-
-    def _mesh_flows(self) -> list[firewall.Flow]:
-        aws = self._args.get("aws")
-        if not aws:
-            return []
-        return firewall.mesh_flows(
-            ports=self._args.get("ports") or [],
-            calls=self._args.get("calls") or [],
-            peer_group=bool(aws.get("peer_security_group_id")),
-            peer_cidrs=aws.get("peer_cidrs") or [],
-            between_networks=bool(self._args.get("network")),
-        )
-
-    def _rules(self, flows: Sequence[firewall.Flow]) -> list[pulumi.Resource]:
-        aws = self._args.get("aws")
-        if not aws:
-            return []
-        from meshvm.firewall import aws as security_group  # noqa: PLC0415 pulumi-aws is an extra
-
-        gateways: list[Any] = [*(aws.get("gateway_cidrs") or [])] or [
-            derived(self._gateway_range, self._inputs["mesh"])
-        ]
-        return security_group.rules(self._name, flows, aws, gateways, self._options())
-
-    def _gateway_range(self, mesh: Mapping[str, str]) -> str:
-        address = mesh["gatewayAddress"]
-        if mesh["gatewayAddressKind"] != "ip":
-            with reported(self._label):
-                wrong = f"the gateway {address} is a host name, and a rule needs its addresses"
-                raise ArgumentError("aws.gateway_cidrs", wrong, "write the address ranges of its load balancer")
-        return f"{address}/{128 if ':' in address else 32}"
 
     def _host(self, ssh_rules: Sequence[pulumi.Resource]) -> remote.Command:
         """The first and the last session on the machine."""

@@ -40,7 +40,15 @@ VM: dict[str, Any] = {
     "access_log": {"provider": "envoy", "filter": "a == b", "keep": 1},
     "network": "vm-net",
     "locality": "eu/a",
-    "aws": {"security_group_id": "sg-1", "peer_cidrs": ["10.0.0.0/16"]},
+    "firewall": {
+        "peer_cidrs": ["10.0.0.0/16"],
+        "ssh_from": ["10.1.0.0/16"],
+        "gateway_ports": [15012],
+        "scrape_from": ["10.2.0.0/16"],
+        "scrape_ports": [15020],
+        "everybody": ["ssh"],
+    },
+    "aws": {"security_group_id": "sg-1", "peer_cidrs": ["10.3.0.0/16"], "tags": {"a": "b"}, "rules_per_group": 60},
 }
 EXPANSION: dict[str, Any] = {
     "namespace": "bookinfo",
@@ -60,6 +68,17 @@ EXPANSION: dict[str, Any] = {
         }
     ],
     "token_subjects": [{"kind": "ServiceAccount", "name": "a", "namespace": "b"}],
+    "shared_rules": [
+        {
+            "name": "fleet",
+            "ports": [http_port()],
+            "calls": [{"host": "a", "port": 1, "target_port": 2}],
+            "network": "n",
+            "ssh_port": 22,
+            "firewall": {"peer_cidrs": ["10.0.0.0/8"]},
+            "gcp": {"network": "n", "target_tag": "t", "peer_tag": "p", "priority": 1},
+        }
+    ],
     "mesh_config": "{}",
     "root_certificate": ROOT_CERTIFICATE,
     "cluster_id": "a",

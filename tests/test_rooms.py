@@ -8,8 +8,8 @@ from tests.imports import CHECKOUT, imports, sources
 
 COMPONENTS = {"expansion", "gateway", "vm", "group", "service"}
 # What the components share: what goes into Pulumi and comes out of it, what waits for an `up`, what stands beside a
-# machine, how SSH is asked for.
-SHARED = {"inputs", "specs", "neighbours", "outputs", "at_up", "connection"}
+# machine, how SSH is asked for, what a firewall lets through.
+SHARED = {"inputs", "specs", "neighbours", "outputs", "at_up", "connection", "rules"}
 
 # Top first. `__init__` is the door: it names what is public.
 FLOORS = (
@@ -29,14 +29,15 @@ NEIGHBOURS = {
     "specs": {"inputs", "outputs"},
     "neighbours": {"inputs", "outputs"},
     "connection": {"outputs"},
+    "rules": {"outputs"},
     "group": {*SHARED, "vm"},
     "cluster": {"istio"},
-    "lint": {"args", "istio"},
+    "lint": {"args", "istio", "firewall"},
     "istio": {"args"},
     "firewall": {"args"},
     "facts": {"errors"},
 }
-_ARGS = {"args.machine", "args.mesh", "args.workload"}
+_ARGS = {"args.firewall", "args.machine", "args.mesh", "args.workload"}
 KNOWS_PULUMI = {"__init__", *COMPONENTS, *SHARED, *_ARGS, "firewall.aws", "firewall.gcp", "testing"}
 
 MODULES = [pytest.param(source, id=str(source.relative_to(CHECKOUT))) for source in sources("meshvm")]

@@ -6,6 +6,7 @@ a prefix list counts as its maximum of entries).
 """
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
@@ -31,6 +32,8 @@ from lab.plugins.serve import UNKNOWN, Refused
 
 RULES_PER_GROUP: Final = 60
 _SOURCES: Final = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
+_DESCRIPTION: Final = re.compile(r"[a-zA-Z0-9 ._:/()#,@\[\]+=&;{}!$*-]{0,255}\Z")
 _SAME: Final = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "all": "-1"}
 
 
@@ -123,6 +126,9 @@ class _Rule(Ec2):
         if _protocol(given) in {"tcp", "udp"} and None in {given.get("fromPort"), given.get("toPort")}:
             message = "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange."
             raise api_error(call, "InvalidParameterValue", message)
+        if not _DESCRIPTION.match(given.get("description") or ""):
+            message = "Invalid rule description. Valid descriptions are strings less than 256 characters from the "
+            raise api_error(call, "InvalidParameterValue", message + "following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*")
         others = [one for one in account.objects.of_kind(self.token) if one.id != itself]
         others = [one for one in others if one.get("securityGroupId") == group.id]
         inline = list(_inline(group.get("ingress" if self.token == INGRESS else "egress") or []))

@@ -16,7 +16,8 @@ from meshvm.args.enums import (
     Registration,
     Runtime,
 )
-from meshvm.args.machine import AwsArgs, IdentityArgs, MeshVmArgs, ProxyArgs, SshArgs, SshBastionArgs
+from meshvm.args.firewall import AwsArgs, FirewallArgs, GcpArgs, SharedRulesArgs
+from meshvm.args.machine import IdentityArgs, MeshVmArgs, ProxyArgs, SshArgs, SshBastionArgs
 from meshvm.args.mesh import CreateGatewayArgs, GroupArgs, MeshExpansionArgs, SubjectArgs, VmGatewayArgs
 from meshvm.args.workload import (
     AccessLogArgs,
@@ -38,8 +39,10 @@ __all__ = [
     "CaptureArgs",
     "CreateGatewayArgs",
     "ExecProbeArgs",
+    "FirewallArgs",
     "Flavor",
     "GatewayMode",
+    "GcpArgs",
     "GroupArgs",
     "HttpProbeArgs",
     "IdentityArgs",
@@ -55,6 +58,7 @@ __all__ = [
     "ProxyArgs",
     "Registration",
     "Runtime",
+    "SharedRulesArgs",
     "SshArgs",
     "SshBastionArgs",
     "SubjectArgs",

@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 
 from meshvm.args.enums import IdentityKind, OutboundPolicy, Platform, Registration, Runtime
+from meshvm.args.firewall import AwsArgs, FirewallArgs, GcpArgs
 from meshvm.args.workload import AccessLogArgs, CallArgs, CaptureArgs, ListenerArgs, PortArgs, ProbeArgs
 
 
@@ -86,22 +87,6 @@ class ProxyArgs(TypedDict):
     """Checksum of the package, 64 hexadecimal digits. A package with another one is not installed."""
 
 
-class AwsArgs(TypedDict):
-    """Security group rules on AWS. A rule that is not derived from what is declared is not made."""
-
-    security_group_id: pulumi.Input[str]
-    """The machine's own security group; meshvm adds rules to it and owns those alone."""
-    peer_security_group_id: NotRequired[pulumi.Input[str]]
-    """Security group of the cluster's nodes: may reach the declared ports."""
-    peer_cidrs: NotRequired[Sequence[str]]
-    """Address ranges that may reach the declared ports, for example the pods'. Default: none."""
-    ssh_from: NotRequired[Sequence[str]]
-    """Address ranges from which the runner (or the bastion) connects by SSH. Default: none, no rule is made."""
-    gateway_cidrs: NotRequired[Sequence[str]]
-    """Address ranges of the gateway, for a load balancer with a host name. Default: the gateway's address, when it is
-    an IP address."""
-
-
 class MeshVmArgs(TypedDict):
     """Arguments of MeshVm."""
 
@@ -160,7 +145,7 @@ class MeshVmArgs(TypedDict):
     weight: NotRequired[int]
     """Share of the traffic among the endpoints of a service. Default: none."""
     platform: NotRequired[Platform]
-    """Where the machine stands. Default: `aws` when `aws` is given, else `none`."""
+    """Where the machine stands. Default: `aws` or `gcp` when that argument is given, else `none`."""
     drain_seconds: NotRequired[int]
     """Seconds between taking the machine out of rotation and stopping its sidecar. Default: 15."""
     healthy_seconds: NotRequired[int]
@@ -175,5 +160,9 @@ class MeshVmArgs(TypedDict):
     WorkloadEntries and Sidecars, which `token_subjects` of MeshExpansion gives."""
     context: NotRequired[pulumi.Input[str]]
     """Context of the kubeconfig. Default: its current one."""
+    firewall: NotRequired[FirewallArgs]
+    """Whom its flows are between, by address range. Default: nobody, and only the gateway can be reached."""
     aws: NotRequired[AwsArgs]
     """Make security group rules on AWS (extra `aws`). Default: none are made."""
+    gcp: NotRequired[GcpArgs]
+    """Make firewall rules on Google Cloud (extra `gcp`). Default: none are made."""

@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 
 from meshvm.args.enums import Flavor, GatewayMode
+from meshvm.args.firewall import SharedRulesArgs
 from meshvm.args.workload import PortArgs, ProbeArgs
 
 
@@ -108,6 +109,8 @@ class MeshExpansionArgs(TypedDict):
     token_subjects: NotRequired[Sequence[SubjectArgs]]
     """Who may put machines into the mesh: gets a Role for tokens of `service_accounts` and for reading what MeshVm
     reads, and nothing more. Default: nobody, no Role is made."""
+    shared_rules: NotRequired[Sequence[SharedRulesArgs]]
+    """Firewall rules of machines that have one security group, tag or service account together. Default: none."""
     network: NotRequired[str]
     """Network of the cluster's pods, when the VMs are in another one: becomes the label
     `topology.istio.io/network` of istiod's namespace. Default: none, all is one network."""

@@ -80,6 +80,8 @@ class CallArgs(TypedDict):
     """Its name: `details.bookinfo`, `details.bookinfo.svc.cluster.local`, or an external host name."""
     port: int
     """Its port."""
+    target_port: NotRequired[int]
+    """Port of the pods behind it, for the firewall: in one network the sidecar connects there. Default: `port`."""
     protocol: NotRequired[Protocol]
     """Its protocol, for capture `NONE`, where the sidecar listens for the call: calls by `HTTP`, `HTTP2` or `GRPC` to
     one port share a listener; a port that is called by another protocol is for one host alone. Default: `HTTP`."""

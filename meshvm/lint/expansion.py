@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from meshvm.errors import ArgumentError
-from meshvm.lint import addresses, rules, text, workload
+from meshvm.lint import addresses, firewall, rules, text, workload
 
 _LEAVES: Final = {
     "namespace": rules.dns_label,
@@ -43,6 +43,7 @@ def check_expansion(args: Mapping[str, Any]) -> None:
     addresses.each("service_accounts", accounts, rules.subdomain)
     groups = args.get("groups") or []
     _check_groups(groups)
+    firewall.check_shared(args.get("shared_rules") or [])
     _check_subjects(args.get("token_subjects") or [])
     if args.get("token_subjects") and not accounts and not groups:
         wrong = "there is no service account that they may have tokens of"

@@ -104,15 +104,17 @@ def _is_loopback(host: str) -> bool:
     return host == "localhost" or (rules.is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
-def check_calls(calls: Sequence[Mapping[str, Any]], capture: Mapping[str, Any]) -> None:
+def check_calls(calls: Sequence[Mapping[str, Any]], capture: Mapping[str, Any], path: str = "calls") -> None:
     """Names and ports of what is called, each once; without rules, no more on a port than can be told apart."""
     seen = set()
     for index, call in enumerate(calls):
-        _check_called(f"calls[{index}].host", call["host"])
-        rules.port(f"calls[{index}].port", call["port"])
+        _check_called(f"{path}[{index}].host", call["host"])
+        rules.port(f"{path}[{index}].port", call["port"])
+        if call.get("target_port") is not None:
+            rules.port(f"{path}[{index}].target_port", call["target_port"])
         called = (call["host"], call["port"])
         if called in seen:
-            raise ArgumentError(f"calls[{index}]", f"{call['host']}:{call['port']} is there twice", "name each once")
+            raise ArgumentError(f"{path}[{index}]", f"{call['host']}:{call['port']} is there twice", "name each once")
         seen.add(called)
         if is_none(capture) and (call["port"] in workload.SIDECARS or call["port"] == 22):
             wrong = f"{call['port']} is taken on all addresses of the machine, by the sidecar or by SSH"

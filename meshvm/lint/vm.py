@@ -7,7 +7,7 @@ from typing import Any, Final
 from meshvm.args.enums import IdentityKind, Platform, Registration
 from meshvm.errors import ArgumentError
 from meshvm.istio.versions import check_version
-from meshvm.lint import addresses, rules, traffic, workload
+from meshvm.lint import addresses, firewall, rules, traffic, workload
 
 _NUMBERS: Final = {
     "drain_seconds": rules.within(0, 2**31 - 1),
@@ -91,7 +91,7 @@ def check(args: Mapping[str, Any], own_label: str) -> None:
     _check_addresses(args)
     for path, login in _logins(args["ssh"]):
         _check_login(path, login)
-    _check_aws(args.get("aws") or {})
+    firewall.check(args)
 
 
 def _check_addresses(args: Mapping[str, Any]) -> None:
@@ -147,12 +147,3 @@ def _check_login(path: str, login: Mapping[str, Any]) -> None:
     if login.get("host_key") is None and not login.get("insecure_ignore_host_key"):
         remedy = "give the machine's public host key, or insecure_ignore_host_key: True to trust whoever answers"
         raise ArgumentError(f"{path}.host_key", "it is required", remedy)
-
-
-def _check_aws(aws: Mapping[str, Any]) -> None:
-    for key in ("peer_cidrs", "ssh_from", "gateway_cidrs"):
-        for index, value in enumerate(aws.get(key) or []):
-            if isinstance(value, str):
-                rules.cidr(f"aws.{key}[{index}]", value)
-            if value in aws[key][:index]:
-                raise ArgumentError(f"aws.{key}[{index}]", f"{value!r} is there twice", "name each range once")

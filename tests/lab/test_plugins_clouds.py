@@ -200,6 +200,14 @@ def test_the_same_rule_twice_in_one_group_is_refused(stack: EngineProgram, cloud
     assert '"peer: 10.0.0.0/16, TCP, from port: 15012, to port: 15012, ALLOW" already exists' in error
 
 
+def test_a_rule_is_refused_for_an_apostrophe_in_its_description(stack: EngineProgram, cloud: Cloud) -> None:
+    def program() -> None:
+        rule("rule", Raw(GROUP, "group", {}).id, 15012, description="the cluster's network")
+
+    stack.program = program
+    assert "api error InvalidParameterValue: Invalid rule description" in stack.up().error
+
+
 def test_the_sixty_first_rule_of_a_group_is_refused(stack: EngineProgram, cloud: Cloud) -> None:
     def program() -> None:
         ports = [{"protocol": "tcp", "fromPort": n, "toPort": n, "cidrBlocks": ["10.0.0.0/8"]} for n in range(1, 60)]
