@@ -7,7 +7,7 @@ from typing import Final
 from lab.base.errors import LabError
 from lab.base.steps import Steps
 
-QUESTIONS: Final = ("files", "registration", "machine")
+QUESTIONS: Final = ("files", "registration", "rules", "machine")
 
 
 def bench() -> int:
