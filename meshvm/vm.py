@@ -47,7 +47,8 @@ class MeshVm(pulumi.ComponentResource):
     """Name of its WorkloadEntry."""
     status: pulumi.Output[Mapping[str, Any]]
     """What the last join verified on the machine: proxyVersion, spiffeId, certificateExpiry, ready, configuration
-    (`received` from istiod), request (one request through the sidecar, or why none was made) and when."""
+    (`received` from istiod), request (one request through the sidecar, or why none was made), note (what does not
+    stop a machine but should be known, such as a bridge of containers that is not captured; else empty) and when."""
     flows: pulumi.Output[Sequence[str]]
     """The flows that it needs, one sentence each: its rules, or without `aws` and `gcp` what somebody else has to
     open."""
