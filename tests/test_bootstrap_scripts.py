@@ -11,10 +11,13 @@ from tests.played import played, said
 ADDRESSES = """1: lo    inet 127.0.0.1/8 scope host lo
 2: eth0    inet 10.0.0.7/24 brd 10.0.0.255 scope global eth0
 2: eth0    inet6 fe80::1/64 scope link"""
+# What Istio's rules for IPv6 put there, and leave.
+OF_ISTIO = "1: lo    inet6 ::6/128 scope global"
 # `ip -o addr show`, `... scope global`, `-4` and `-6` of a machine with one IPv4 address.
 IP = f"""case "$*" in
-*"-6 addr"*) ;;
-*global*) echo '{ADDRESSES.splitlines()[1]}' ;;
+*"-6 addr"*) echo '{OF_ISTIO}' ;;
+*"-4 addr"*) echo '{ADDRESSES.splitlines()[1]}' ;;
+*global*) printf '%s\\n' '{OF_ISTIO}' '{ADDRESSES.splitlines()[1]}' ;;
 *type?bridge*) printf '%s\\n' '3: docker0: <UP>' '4: br-1a2b: <UP>' '5: virbr0: <UP>' ;;
 *) echo '{ADDRESSES}' ;;
 esac"""

@@ -17,9 +17,11 @@ note() {
 	NOTE="$NOTE${NOTE:+; }$1"
 }
 
-# The addresses that others can use, in one line.
+# global_addresses [-4|-6]: the addresses that others can use, in one line. Not those of lo: Istio's rules for IPv6 put ::6
+# there, and it stays.
 global_addresses() {
-	ip -o addr show scope global | awk '{ sub("/.*", "", $4); printf "%s%s", between, $4; between = ", " }'
+	# shellcheck disable=SC2086 # no family is no word
+	ip -o ${1:-} addr show scope global | awk '$2 != "lo" { sub("/.*", "", $4); printf "%s%s", between, $4; between = ", " }'
 }
 
 look_at_addresses() {
@@ -32,14 +34,15 @@ look_at_addresses() {
 	# Seen with Istio 1.30: such a sidecar never gets ready, or, in a dual-stack mesh, never healthy.
 	case $MESHVM_ADDRESS in
 	*:*)
-		ipv4=$(ip -o -4 addr show scope global | awk 'NR == 1 { sub("/.*", "", $4); print $4 }')
+		ipv4=$(global_addresses -4)
+		ipv4=${ipv4%%,*}
 		[ -z "$ipv4" ] ||
 			fail "${MESHVM_NAT:+instance_}address: the machine has the IPv4 address $ipv4 beside $MESHVM_ADDRESS, and a sidecar that is known by the IPv6 one of the two does not come up; write $ipv4, or take it off the machine"
 		;;
 	esac
 	[ -n "$MESHVM_DUAL_STACK" ] || return 0
 	for family in 4 6; do
-		[ -n "$(ip -o -$family addr show scope global)" ] ||
+		[ -n "$(global_addresses -$family)" ] ||
 			fail "dual_stack: the machine has no IPv$family address but ${has:-none}; give it one, or leave dual_stack out"
 	done
 }
