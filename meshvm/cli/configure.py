@@ -45,11 +45,13 @@ class Flags(NamedTuple):
 
 def configure(flags: Flags, note: Note) -> None:
     """Write the files; nothing is written, and no token is minted, before everything else is at hand."""
+    # What was typed is looked at before anybody is asked.
+    given = _given_group(flags)
     with ExitStack() as stack:
         cluster = None
         if not (flags.file and flags.mesh_config and flags.root_cert and flags.no_token):
             cluster = stack.enter_context(api.connect(flags.kubeconfig or None, flags.context or None))
-        group = _group(flags, cluster)
+        group = given or workload.group_of(_asked(cluster).workload_group(flags.namespace, flags.name))
         for text in group.notes:
             note(text)
         files = _files(flags, group, cluster, note)
@@ -103,9 +105,10 @@ def _text(path: Path | None) -> str:
     return text
 
 
-def _group(flags: Flags, cluster: api.Cluster | None) -> workload.Group:
+def _given_group(flags: Flags) -> workload.Group | None:
+    """The WorkloadGroup of a file; None when it is one of the cluster."""
     if flags.file is None:
-        return workload.group_of(_asked(cluster).workload_group(flags.namespace, flags.name))
+        return None
     return workload.read_group(_text(flags.file), name=flags.name, namespace=flags.namespace)
 
 

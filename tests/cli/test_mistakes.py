@@ -55,6 +55,12 @@ def test_a_refusal_is_one_sentence_and_ends_with_1(
     assert (result.exit_code, result.stderr) == (1, f"Error: {error}\n")
 
 
+@pytest.mark.usefixtures("nobody")
+def test_a_file_that_is_not_there_is_named_before_a_cluster_is_asked(out: Path) -> None:
+    result = CliRunner().invoke(meshvm, ["entry", "configure", "-f", "nowhere.yaml", "-o", str(out)])
+    assert (result.exit_code, "nowhere.yaml" in result.stderr) == (1, True)
+
+
 @pytest.mark.parametrize("content", ["", "a: [", "kind: Service", "\xff\xfe"])
 def test_a_file_that_is_no_group_is_one_sentence(fake: FakeCluster, tmp_path: Path, out: Path, content: str) -> None:
     (tmp_path / "bad.yaml").write_text(content, encoding="latin-1")
