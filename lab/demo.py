@@ -89,7 +89,7 @@ def _preview_only(steps: Steps, missing: list[str]) -> int:
     try:
         prepare_engine(folder, steps, {})
         kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(_NOWHERE)
+        kubeconfig.write_text(example.NOWHERE)
         values = example.config(
             kubeconfig=str(kubeconfig), package="https://packages.example/istio-sidecar.deb", sha256="0" * 64,
             runner="198.51.100.7/32",
@@ -103,13 +103,3 @@ def _preview_only(steps: Steps, missing: list[str]) -> int:
     for one in missing:
         steps.say(f"left out: up, verify and destroy, because this machine lacks {one}")
     return 0
-
-
-_NOWHERE = """\
-apiVersion: v1
-kind: Config
-clusters: [{name: none, cluster: {server: "https://127.0.0.1:9"}}]
-users: [{name: none, user: {}}]
-contexts: [{name: none, context: {cluster: none, user: none}}]
-current-context: none
-"""

@@ -4,6 +4,7 @@ import runpy
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from lab.lab import CHECKOUT, Lab
 from lab.stack import Stack
@@ -16,6 +17,16 @@ _PLACES = {
     PROJECT: {"aws:region": "eu-central-1"},
     GCP_PROJECT: {"gcp:project": "lab-project", "gcp:region": "europe-west3", "gcp:zone": "europe-west3-a"},
 }
+
+NOWHERE: Final = """\
+apiVersion: v1
+kind: Config
+clusters: [{name: none, cluster: {server: "https://127.0.0.1:9"}}]
+users: [{name: none, user: {}}]
+contexts: [{name: none, context: {cluster: none, user: none}}]
+current-context: none
+"""
+"""A kubeconfig that leads to no cluster."""
 
 
 def program(folder: Path) -> Callable[[], None]:
@@ -42,9 +53,11 @@ def config(*, kubeconfig: str, package: str, sha256: str, runner: str, project: 
     return {**_PLACES[project], **{f"{project}:{key}": value for key, value in values.items()}}
 
 
-def aws_bookinfo(lab: Lab, name: str) -> Stack:
-    """A stack of examples/aws-bookinfo in the lab."""
-    return _stack(lab, name, AWS, PROJECT)
+def aws_bookinfo(lab: Lab, name: str, **settings: str) -> Stack:
+    """A stack of examples/aws-bookinfo in the lab; `settings` beside those that an example needs, `bastion="true"`."""
+    stack = _stack(lab, name, AWS, PROJECT)
+    stack.set_config({f"{PROJECT}:{key}": value for key, value in settings.items()})
+    return stack
 
 
 def gcp_bookinfo(lab: Lab, name: str) -> Stack:

@@ -1,6 +1,7 @@
 """Do an example's files say the same: what its program reads, what Pulumi.yaml declares, what Pulumi.dev.yaml sets?"""
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,26 +18,26 @@ class Reads(NamedTuple):
     """What a program reads of its configuration: the keys that it requires, and the others with their defaults."""
 
     required: set[str]
-    defaults: dict[str, str]
+    defaults: Mapping[str, object]
 
 
 def reads(example: Path) -> Reads:
     """The program's `config.require("key")` and `config.get("key") or "default"`."""
     tree = ast.parse((example / "__main__.py").read_text())
     defaults = {
-        key: str(node.values[1].value)
+        key: node.values[1].value
         for node in ast.walk(tree)
         if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or) and isinstance(node.values[1], ast.Constant)
-        for key in asked(node.values[0], "get")
+        for key in asked(node.values[0], "get", "get_bool")
     }
     return Reads({key for node in ast.walk(tree) for key in asked(node, "require")}, defaults)
 
 
-def asked(node: ast.AST, how: str) -> list[str]:
-    """The key, when the node is `config.<how>("key")`."""
+def asked(node: ast.AST, *how: str) -> list[str]:
+    """The key, when the node is `config.<one of how>("key")`."""
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Name(id="config"), attr=attr), args=[ast.Constant(value=key)]):
-            return [str(key)] if attr == how else []
+            return [str(key)] if attr in how else []
     return []
 
 

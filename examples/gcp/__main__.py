@@ -7,7 +7,7 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 import pulumi_tls as tls
 from machine import USER, metadata
-from network import Network, Rules, gateway_ranges
+from network import Network
 
 import meshvm
 
@@ -39,19 +39,9 @@ expansion = meshvm.MeshExpansion(
     on_cluster,
 )
 
-# The machine's place, who it is to Google, and what may reach it. The account has no role: the default one may edit the
-# whole project.
-network = Network("bookinfo")
+# The machine's place, and who it is to Google. The account has no role: the default one may edit the whole project.
+network = Network("vm-net", config.get("clusterNetwork") or "")
 account = gcp.serviceaccount.Account("ratings", account_id=f"ratings-{pulumi.get_stack()}")
-given_ranges = json.loads(config.get("gatewayRanges") or "[]")
-rules = Rules(
-    "bookinfo",
-    network=network.network_id,
-    account=account.email,
-    ssh_from=config.require("runnerRange"),
-    mesh_from=json.loads(config.get("clusterRanges") or '["10.0.0.0/16"]'),
-    gateways=gateway.endpoint.apply(lambda endpoint: gateway_ranges(endpoint, given_ranges)),
-)
 
 # The machine. Both keys are made here, so nobody has to trust whoever answers first.
 login = tls.PrivateKey("login", algorithm="ED25519")
@@ -72,7 +62,8 @@ vm = gcp.compute.Instance(
 )
 interface = vm.network_interfaces[0]
 
-# Its membership. Every rule is there before it, SSH's too, and outlives it.
+# Its membership, with its firewall rules: for whatever runs as the account, so they need no address of the machine. The
+# network's own rules and its peering are there before it, and outlive it.
 ratings = meshvm.MeshVm(
     "ratings",
     {
@@ -95,12 +86,20 @@ ratings = meshvm.MeshVm(
         "ports": [{"name": "http", "number": 9080, "protocol": meshvm.Protocol.HTTP}],
         "probe": {"http": {"port": 9080, "path": "/health"}, "period_seconds": 2},
         "calls": [{"host": "details.bookinfo", "port": 9080}],
+        "firewall": {
+            "ssh_from": [config.require("runnerRange")],
+            "peer_cidrs": json.loads(config.get("clusterRanges") or '["10.0.0.0/16"]'),
+            # Empty: the gateway's own address.
+            "gateway_cidrs": json.loads(config.get("gatewayRanges") or "[]"),
+        },
+        "gcp": {"network": network.network_id, "target_service_account": account.email},
         "proxy": {"package": config.require("package"), "sha256": config.require("sha256")},
         "rejoin": config.get("rejoin") or "1",
     },
-    pulumi.ResourceOptions(providers=[cluster], depends_on=[rules]),
+    pulumi.ResourceOptions(providers=[cluster], depends_on=[network]),
 )
 
 pulumi.export("mesh", expansion.mesh)
 pulumi.export("identity", ratings.spiffe_id)
+pulumi.export("flows", ratings.flows)
 pulumi.export("status", ratings.status)

@@ -85,8 +85,10 @@ class _Rule(Ec2):
 
     def faults(self, given: Values) -> list[tuple[str, str]]:
         """Exactly one source; a CIDR names a network, not a host in it; ports are between -1 and 65535."""
-        sources = [name for name in _SOURCES if given.get(name) is not None]
-        if len(sources) != 1:
+        named = [name for name in _SOURCES if given.get(name) is not None]
+        sources = [name for name in named if given[name] is not UNKNOWN]
+        # What is not known yet may turn out to be nothing.
+        if len(sources) > 1 or not named:
             reason = f"Exactly one of these attributes must be configured: [{','.join(_SOURCES)}]"
             return [(sources[0] if sources else _SOURCES[0], reason)]
         found = []

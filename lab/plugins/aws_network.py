@@ -117,6 +117,15 @@ class InternetGateway(Ec2):
         id_ = new_id("igw")
         return id_, {"arn": arn(account, "internet-gateway", id_), "ownerId": ACCOUNT, **tagged(account, given)}
 
+    def delete(self, account: Account, item: CloudObject) -> None:
+        """Refused while a public address in its VPC is in use: it is detached first."""
+        inside = {subnet.id for subnet in account.objects.of_kind(SUBNET) if subnet.get("vpcId") == item.get("vpcId")}
+        public = [one for one in account.objects.of_kind(INSTANCE) if one.get("publicIp")]
+        if any(one.get("subnetId") in inside for one in public):
+            message = f"Network {item.get('vpcId')} has some mapped public address(es). "
+            message += "Please unmap those public address(es) before detaching the gateway."
+            raise api_error("DetachInternetGateway", "DependencyViolation", message)
+
 
 class RouteTable(Ec2):
     """A route table, with routes in it or beside it."""

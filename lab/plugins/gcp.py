@@ -8,7 +8,7 @@ from pulumi.runtime.proto import provider_pb2
 from lab.plugins.cloud import CloudPlugin
 from lab.plugins.gcp_instances import Instance, foreseen
 from lab.plugins.gcp_lookups import INVOKES
-from lab.plugins.gcp_network import Address, Firewall, Network, ServiceAccount, Subnetwork
+from lab.plugins.gcp_network import Address, Firewall, Network, NetworkPeering, ServiceAccount, Subnetwork
 from lab.plugins.serve import inputs, serve, struct
 
 VERSION: Final = "10.2.0"
@@ -34,7 +34,7 @@ class GcpPlugin(CloudPlugin):
 
 def plugin() -> CloudPlugin:
     """The plugin, not yet serving."""
-    kinds = (Network(), Subnetwork(), Firewall(), Address(), ServiceAccount(), Instance())
+    kinds = (Network(), Subnetwork(), NetworkPeering(), Firewall(), Address(), ServiceAccount(), Instance())
     return GcpPlugin("gcp", kinds, INVOKES)
 
 

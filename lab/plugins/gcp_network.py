@@ -1,4 +1,4 @@
-"""Networks, subnetworks, firewalls, addresses and service accounts: what Google answers and what it refuses.
+"""Networks, subnetworks, peerings, firewalls, addresses and service accounts: what Google answers and what it refuses.
 
 Which inputs replace: the ForceNew fields of the Terraform provider that pulumi-gcp bridges
 (google/services/compute/resource_compute_*.go).
@@ -16,6 +16,7 @@ from lab.plugins.gcp_account import (
     FIREWALL,
     INSTANCE,
     NETWORK,
+    PEERING,
     SERVICE_ACCOUNT,
     SUBNETWORK,
     Named,
@@ -46,8 +47,8 @@ class Network(Named):
         return id_, {**own, "project": project(account, given), "routingMode": given.get("routingMode") or "REGIONAL"}
 
     def delete(self, account: Account, item: CloudObject) -> None:
-        """Refused while a firewall, a subnetwork or an instance is in it."""
-        for other in account.objects.of_kind(SUBNETWORK, FIREWALL, INSTANCE):
+        """Refused while a firewall, a subnetwork or an instance is in it, or a peering is its own."""
+        for other in account.objects.of_kind(SUBNETWORK, FIREWALL, INSTANCE, PEERING):
             if item.id in {other.get("networkPath"), other.get("network", "").removeprefix(API)}:
                 raise in_use(item.id, other.id)
 
@@ -88,6 +89,31 @@ class Subnetwork(Named):
         for other in account.objects.of_kind(INSTANCE):
             if other.get("subnetworkPath") == item.id:
                 raise in_use(item.id, other.id)
+
+
+class NetworkPeering(Kind):
+    """One network's half of a peering: active when the other network has its half too. The lab moves no packets by it.
+
+    The original's id is the network's name and the peering's.
+    """
+
+    token = PEERING
+    calls = ("compute.networks.addPeering", "compute.networks.updatePeering", "compute.networks.removePeering")
+    required = ("network", "peerNetwork")
+    replacing = frozenset({"name", "network", "peerNetwork"})
+    computed = ("state", "stateDetails")
+    autonamed = "name"
+
+    def create(self, account: Account, name: str, given: Values) -> tuple[str, Values]:
+        """Refused when a network is not there, or has a peering with the other one already."""
+        home = project(account, given)
+        network, peer = (network_path(account, str(given[end]), home) for end in ("network", "peerNetwork"))
+        halves = [(one.get("networkPath"), one.get("peerPath")) for one in account.objects.of_kind(PEERING)]
+        if (network, peer) in halves:
+            raise conflict(f"{network}/peerings to {peer}")
+        state = "ACTIVE" if (peer, network) in halves else "INACTIVE"
+        id_ = f"{network.rpartition('/')[2]}/{given['name']}"
+        return id_, {"networkPath": network, "peerPath": peer, "state": state, "stateDetails": ""}
 
 
 class Firewall(Named):
