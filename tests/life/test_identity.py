@@ -1,5 +1,6 @@
-"""A machine whose certificate somebody else issues: is it looked at before the start, used, renewed, and left alone?"""
+"""A machine that proves who it is by a certificate of its own or by its cloud: looked at, used, renewed, left alone?"""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,9 +8,13 @@ import pytest
 
 import meshvm
 from lab.base.process import wait_until
+from lab.istio.ca import Identity
+from lab.istio.istiod import Istiod
+from lab.istio.options import Options
+from lab.istio.tokens import MetadataServer
 from lab.machines.machine import Machine
 from tests.life.test_brownfield import differences, snapshot
-from tests.life.test_refusals import joined, refused
+from tests.life.test_refusals import joined, refused, with_mesh
 from tests.life.world import World
 
 pytestmark = pytest.mark.lab
@@ -73,3 +78,41 @@ def test_a_certificate_from_files_is_looked_at_used_renewed_and_left_to_its_owne
     world.destroyed()
     left = differences(before, snapshot(machine))
     assert set(left) == {f"{FOLDER}/chain.pem", f"{FOLDER}/key.pem"}, "they stay, and nothing else does"
+
+
+@pytest.fixture
+def metadata(world: World) -> Iterator[MetadataServer]:
+    """What Google Compute Engine's metadata server says to the machine."""
+    server = MetadataServer(world.lab.network.host_ip, Identity(world.name, "ratings"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def believing(world: World, metadata: MetadataServer) -> Iterator[str]:
+    """The address of one more istiod, which believes those tokens."""
+    if not isinstance(world.lab.istiod, Istiod):
+        pytest.skip("with a real istiod it is tests/lab/test_istio_same.py that asks")
+    (world.folder / "logs").mkdir()
+    address = world.lab.network.host_public_ip
+    istiod = Istiod(world.folder, world.lab.cluster, address, options=Options(jwt_rule=metadata.rule))
+    istiod.start()
+    istiod.ready()
+    yield address
+    istiod.stop()
+
+
+def test_a_machine_on_compute_engine_shows_its_platforms_token_and_gets_none_of_ours(
+    world: World, metadata: MetadataServer, believing: str
+) -> None:
+    """The agent writes the token itself, also after a restart, which empties its folder."""
+    given = world.boot()
+    machine = world.machine(given["id"])
+    host = f"proxyMetadata: {{GCE_METADATA_HOST: '{metadata.host}'}}"
+    world.args |= {"identity": {"kind": meshvm.IdentityKind.GCE}, "annotations": {"proxy.istio.io/config": host}}
+    joined(world, with_mesh(world, given, gatewayAddress=believing, gatewayAddresses=believing))
+    assert set(metadata.asked) == {"cluster.local"}
+    folders = machine.run("cat", "/etc/tmpfiles.d/meshvm.conf").stdout
+    assert "/run/secrets/tokens" in folders
+    world.destroyed()
+    assert not machine.path("/etc/tmpfiles.d/meshvm.conf").exists()
