@@ -38,7 +38,7 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rig(tmp_path_factory: pytest.TempPathFactory, binary: Path) -> Iterator[Rig]:
     run = tmp_path_factory.mktemp("run")
     cluster = Cluster(run, Steps())
-    istiod = Istiod(run, cluster, "127.0.0.1", port=free_port(), grace=0.5)
+    istiod = Istiod(run, cluster, "127.0.0.1", port=free_port(), grace=6)
     with ExitStack() as undo:
         undo.callback(cluster.stop)
         undo.callback(istiod.stop)
