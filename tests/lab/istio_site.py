@@ -156,9 +156,9 @@ class Site(Rig):
         place = (self.folder.parent, self.cluster, self.network.host_ip)
         istiod: Istiod | RealIstiod
         if isinstance(self.istiod, RealIstiod):
-            istiod = RealIstiod(*place, self.istiod.program, port=port, grace=2, options=options)
+            istiod = RealIstiod(*place, self.istiod.program, port=port, grace=6, options=options)
         else:
-            istiod = Istiod(*place, port=port, grace=2, options=options)
+            istiod = Istiod(*place, port=port, grace=6, options=options)
         try:
             istiod.start()
             istiod.ready()
@@ -182,7 +182,7 @@ def site(run: Path, network: Network, real: Real | None) -> Iterator[Site]:
         with objects.connected(cluster.kubeconfig) as api:
             plug_in(api, MeshCA.create().intermediate())
         place = (run, cluster, network.host_ip)
-        istiod = RealIstiod(*place, real.discovery, grace=2) if real else Istiod(*place, grace=2)
+        istiod = RealIstiod(*place, real.discovery, grace=6) if real else Istiod(*place, grace=6)
         undo.callback(istiod.stop)
         istiod.start()
         istiod.ready()
