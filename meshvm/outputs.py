@@ -117,8 +117,6 @@ class _Whole:
 def gathered(values: Sequence[Any]) -> pulumi.Output[list[Any]]:
     """Several values as one Output that is known when all of them are. What is in an Output is taken as it is."""
     outputs = [one if isinstance(one, pulumi.Output) else pulumi.Output.from_input(one) for one in values]
-    if len(outputs) == 1:
-        return outputs[0].apply(lambda value: [value])
     whole = pulumi.Output.all(*(one.apply(_Whole) for one in outputs))
     return whole.apply(lambda known: [one.value for one in known])
 
